@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * link.h - ordered messages between two channels over a Unix SEQPACKET
+ * socket, within a child and between children alike.
+ *
+ * Nothing here blocks or queues: what the socket does not take now stays
+ * with the caller. End of file without an END message means that the peer
+ * died.
+ */
+#ifndef RELAY_LINK_H
+#define RELAY_LINK_H
+
+#include <apr_errno.h>
+
+#include "relay/msg.h"
+
+typedef struct relay_link {
+    int fd; /* -1: no link */
+    uint8_t buf[RELAY_MSG_SIZE_MAX]; /* the last message received */
+} relay_link;
+
+/* No link yet. */
+void relay_link_init(relay_link *l);
+
+/* Takes over a connected socket: makes it non-blocking and close-on-exec. */
+void relay_link_adopt(relay_link *l, int fd);
+
+/* Connects to the broker at path without blocking. APR_EAGAIN when its
+ * backlog is full (try again later); any other error when nobody serves it. */
+apr_status_t relay_link_connect(relay_link *l, const char *path);
+
+/* Sends m, and a duplicate of pass_fd when it is not -1 (the caller keeps
+ * its own). APR_EAGAIN when the socket is full, APR_EOF when the peer is
+ * gone. */
+apr_status_t relay_link_send(relay_link *l, const relay_msg *m, int pass_fd);
+
+/* Receives one message; m->pdu lives until the next call. *fd gets a
+ * descriptor that came with it (the caller closes it, it is close-on-exec and non-blocking) or -1.
+ * APR_EAGAIN, APR_EOF, or APR_EINVAL for a message that cannot be decoded (surplus descriptors are closed). */
+apr_status_t relay_link_recv(relay_link *l, relay_msg *m, int *fd);
+
+/* Closes the socket, if any. */
+void relay_link_close(relay_link *l);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * msg.h - the messages that channels send each other, encoded field by
+ * field: after a graceful restart the peer may run another version of this
+ * code.
+ *
+ * On the wire, all little-endian: "RPX" and a version byte, type u8, 3 zero
+ * bytes, then the fields of the type in the order of the struct. One message
+ * is one datagram of at most RELAY_MSG_SIZE_MAX bytes.
+ */
+#ifndef RELAY_MSG_H
+#define RELAY_MSG_H
+
+#include "rpch/cookie.h"
+
+#define RELAY_MSG_VERSION 1
+#define RELAY_MSG_SIZE_MAX 1024u
+#define RELAY_MSG_TEXT_MAX 160u
+
+/* Width of the keyed hashes in the shared table. */
+#define RELAY_HASH_SIZE 16
+
+/* A keyed hash of an identity, user or address. */
+typedef struct relay_hash {
+    uint8_t b[RELAY_HASH_SIZE];
+} relay_hash;
+
+typedef enum relay_msg_type {
+    RELAY_MSG_HELLO = 1, /* both, first: nonce, pid */
+    RELAY_MSG_JOIN,      /* IN -> OUT: vc, identity, channel (the OUT channel's number) */
+    RELAY_MSG_JOINED,    /* OUT -> IN: nothing; the back-end socket travels with it */
+    RELAY_MSG_RTS,       /* any: one RTS PDU verbatim */
+    RELAY_MSG_END,       /* any: status, text */
+    RELAY_MSG_WAKE,      /* to a child: vc, channel: look at the table again */
+    RELAY_MSG_REFUSE,    /* any: status, text; nothing was changed before */
+    RELAY_MSG_TYPE_MAX
+} relay_msg_type;
+
+typedef struct relay_msg {
+    relay_msg_type type;
+    uint64_t nonce;      /* HELLO: of the sending child */
+    uint32_t pid;        /* HELLO */
+    rpch_cookie vc;      /* JOIN, WAKE */
+    relay_hash identity; /* JOIN */
+    uint64_t channel;    /* JOIN, WAKE: number of the channel addressed */
+    int32_t status;      /* END, REFUSE: rpch_status */
+    char text[RELAY_MSG_TEXT_MAX]; /* END, REFUSE: cause, terminated */
+    const uint8_t *pdu;  /* RTS: borrowed from the buffer decoded */
+    uint16_t pdu_len;    /* RTS: 20..RPCH_RTS_SIZE_MAX */
+} relay_msg;
+
+/* Encodes m to out[0..room), sets *len. RPCH_E_ROOM, or RPCH_E_VALUE for a
+ * type or length out of range. */
+int relay_msg_encode(const relay_msg *m, uint8_t *out, size_t room,
+                     size_t *len);
+
+/* Decodes one datagram. RPCH_E_SYNTAX with *reason (static) for anything but
+ * a whole, exact message of this version. */
+int relay_msg_decode(const uint8_t *in, size_t len, relay_msg *out,
+                     const char **reason);
+
+/* Name of a type ("JOIN"). */
+const char *relay_msg_name(int type);
+
+#endif

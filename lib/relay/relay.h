@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay.h - the engine as the module sees it: made once for the server,
+ * completed in each child, asked to serve one channel request at a time.
+ *
+ * Nothing in lib/relay is global: everything hangs under an engine, which
+ * knows in whose name it logs.
+ */
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include <httpd.h>
+
+#include "relay/connector.h"
+#include "relay/table.h"
+
+typedef struct relay_engine relay_engine;
+
+/* What one channel request is to become. Everything is borrowed and must
+ * live as long as the request. */
+typedef struct relay_job {
+    relay_dir dir;
+    rpch_limits limits;
+    unsigned flags;            /* RPCH_QUIET */
+    rpch_msec connect_timeout; /* names and connects, all candidates */
+    rpch_msec idle_timeout;    /* no RPC PDU either way on the virtual connection */
+    rpch_msec stall_timeout;   /* a peer that takes nothing while data waits */
+    rpch_msec drain_timeout;   /* after a graceful restart */
+    relay_kind kind;
+    const relay_candidate *to; /* where the server is; tried in order */
+    int n_to;
+    const char *user;          /* who: "user alice", "subject CN=...", "anonymous 192.0.2.1" */
+    const char *vhost;         /* "proxy.example.com:443" */
+    const char *target;        /* "mbx.example.com:6001", name in lower case */
+    const char *refused;       /* the sentence to log (tag included) when policy refuses the target, or NULL; the
+                                * client learns it only after its first PDU, as 6ba, like an unreachable server */
+    uint32_t max_per_user;     /* channels; 0: no limit */
+    uint32_t max_per_address;
+} relay_job;
+
+/* Makes the engine: the table, the directory of the broker sockets. Called in every
+ * post_config; what must outlive restarts is kept in the process pool, and max_connections of the
+ * first start stays in force. module_index: whose log level and name are used. runtime_dir: an absolute path for
+ * the sockets' directory, created 0700 and given to uid/gid. On failure *error says why, naming the directive to change. */
+apr_status_t relay_engine_create(relay_engine **out, int module_index,
+                                 uint32_t max_connections,
+                                 const char *runtime_dir, server_rec *s,
+                                 apr_pool_t *pconf, const char **error);
+
+/* Starts this child's service thread, resolver and broker. */
+apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
+                                     server_rec *s);
+
+/* The child will take no more requests: its channels end within their drain timeouts. Takes no lock. */
+void relay_engine_child_stopping(relay_engine *e);
+
+/* Serves one channel request to its end and returns what a handler returns.
+ * Answers, the closing of the connection, notes and log lines are all done. */
+int relay_serve(relay_engine *e, request_rec *r, const relay_job *job);
+
+/* Counters for the status page. */
+void relay_engine_stats(relay_engine *e, relay_stats *out);
+
+/* Writes a complete response without ErrorDocument: status line
+ * ("503 RPC Error: 6ba"), content type (NULL: none), body. close: the
+ * connection ends after it (the request body was not read). */
+int relay_answer(request_rec *r, int status, const char *status_line,
+                 const char *content_type, const void *body, size_t len,
+                 bool close);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * flow.h - window arithmetic of one leg, 3.2.1.1.4, 3.2.1.1.5, 3.2.1.4.1,
+ * 3.2.1.5.1.
+ *
+ * Only RPC PDUs count, each with its whole frag_length. Counters belong to
+ * one channel instance and start at 0.
+ */
+#ifndef RPCH_FLOW_H
+#define RPCH_FLOW_H
+
+#include "rpch/rpch.h"
+
+/* The receiving end of a leg. */
+typedef struct rpch_rx {
+    int64_t window;     /* offered to the sender */
+    int64_t avail;      /* room left; below 0 when the sender overran it */
+    int64_t advertised; /* what the sender believes it may still send */
+    uint32_t received;  /* BytesReceived, modulo 2^32 */
+    uint32_t largest;   /* largest PDU seen */
+    bool off;           /* no acks are wanted on this leg */
+} rpch_rx;
+
+/* Starts with an empty channel and that window. */
+void rpch_rx_init(rpch_rx *r, uint32_t window);
+
+/* An RPC PDU of n bytes arrived. Returns true when the sender has overrun
+ * the window: tolerated, no open client waits for it (stop reading instead
+ * when memory runs out). */
+bool rpch_rx_received(rpch_rx *r, uint32_t n);
+
+/* An RPC PDU of n bytes was passed on. Returns true when an ack is due now:
+ * what the sender may still send has fallen below the larger of half the
+ * window and the largest PDU seen, and there is room to offer. The caller must then send
+ * {r->received, *available}; the offer is booked as made. */
+bool rpch_rx_consumed(rpch_rx *r, uint32_t n, uint32_t *available);
+
+/* The sending end of a leg. */
+typedef struct rpch_tx {
+    uint32_t window; /* the peer's ReceiveWindowSize */
+    uint32_t avail;  /* may be sent now */
+    uint32_t sent;   /* BytesSent, modulo 2^32 */
+    bool off;        /* no window on this leg: always may send */
+} rpch_tx;
+
+/* Starts with nothing sent; a window above RPCH_WINDOW_MAX is clamped to it. */
+void rpch_tx_init(rpch_tx *t, uint32_t window);
+
+/* True when a PDU of n bytes may be sent now (a window exactly as large as n is
+ * enough). A PDU larger than the whole window may go when nothing is in
+ * flight, since it could never go otherwise. */
+bool rpch_tx_may_send(const rpch_tx *t, uint32_t n);
+
+/* A PDU of n bytes is being sent. */
+void rpch_tx_sent(rpch_tx *t, uint32_t n);
+
+/* The peer acknowledged: received bytes so far, available window. A value
+ * above the window is clamped, one that lags is normal. RPCH_E_ACK when it
+ * acknowledges bytes that were never sent. */
+int rpch_tx_ack(rpch_tx *t, uint32_t received, uint32_t available);
+
+#endif

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * machine.h - what the role machines share.
+ *
+ * A machine is driven: bytes or PDUs in, a step out, the time as an
+ * argument, one deadline to obey. Its table next[event][state] holds every
+ * pair; one function writes ->state; the first error sticks, with a static
+ * reason. After an error a machine is in its FINISHED state, wants nothing
+ * but to have its output sent, and accepts every call.
+ *
+ * RTS PDUs that a machine sends or forwards wait in a small buffer of its own (the
+ * RTS lane); RPC PDUs pass through as slices and are queued, if need be, by the caller.
+ * On a connection that carries both, the lane goes first whenever the caller stands between two RPC PDUs: flow control
+ * never holds back an RTS PDU.
+ */
+#ifndef RPCH_MACHINE_H
+#define RPCH_MACHINE_H
+
+#include "rpch/flow.h"
+#include "rpch/rts_table.h"
+
+/* What a recv call did. */
+typedef struct rpch_step {
+    size_t used;         /* bytes of the input consumed */
+    const uint8_t *pass; /* slice of an RPC PDU to pass on, or NULL; borrowed */
+    size_t pass_len;
+    bool first;          /* the slice starts a PDU; it then holds the whole common header */
+    bool last;           /* the slice ends the PDU */
+    uint32_t pdu_len;    /* frag_length of the PDU that the slice belongs to */
+} rpch_step;
+
+/* What a machine wants now; computed, never stored. */
+enum {
+    RPCH_WANT_CLIENT_READ = 0x01, /* bytes from the client (server role: from S-IN) */
+    RPCH_WANT_SERVER_READ = 0x02, /* bytes from the server (server role: from S-OUT) */
+    RPCH_WANT_CONNECT = 0x04,     /* the connection to the server; answer with _connected() or _fail() */
+    RPCH_WANT_RESPONSE = 0x08,    /* the 200 response head, after to_server is empty; then call _responded() */
+    RPCH_WANT_CLOSE = 0x10        /* finished: send what is queued, then close everything */
+};
+
+/* How a machine is to behave; or-ed. */
+enum {
+    /* The back end speaks ncacn_ip_tcp: RTS PDUs travel beside the payload
+     * (_server_rts), an RTS PDU among its bytes is forged, and TCP is the only
+     * back-pressure on the server leg. */
+    RPCH_JOINED = 0x01,
+    /* The client breaks on RTS PDUs after CONN/C2: send it none, and do not
+     * wait for its acks. */
+    RPCH_QUIET = 0x02
+};
+
+#define RPCH_LANE_SIZE 1024u
+
+/* Whole RTS PDUs waiting to be sent, in order. */
+typedef struct rpch_lane {
+    uint8_t b[RPCH_LANE_SIZE];
+    size_t at;  /* first byte not yet sent */
+    size_t end; /* behind the last byte */
+} rpch_lane;
+
+/* Empties the lane. */
+void rpch_lane_init(rpch_lane *l);
+
+/* True when an RTS PDU of the largest size still fits. A machine that cannot
+ * take another one stops reading the side that would cause it. */
+bool rpch_lane_has_room(const rpch_lane *l);
+
+/* Appends len bytes (one or more whole PDUs); RPCH_E_ROOM when they do not fit. */
+int rpch_lane_put(rpch_lane *l, const uint8_t *p, size_t len);
+
+/* Encodes PDU id from v and appends it. */
+int rpch_lane_make(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v);
+
+/* The bytes waiting, *len of them; NULL and 0 when there are none. */
+const uint8_t *rpch_lane_buf(const rpch_lane *l, size_t *len);
+
+/* The first len of them were sent. */
+void rpch_lane_ack(rpch_lane *l, size_t len);
+
+/* The cells of a machine's table that are not a next state. A table holds
+ * next state + 1; 0 marks a forgotten cell. */
+enum {
+    RPCH_CELL_BUG = 0,   /* cannot happen: a bug of ours */
+    RPCH_CELL_STAY = -1, /* act, and stay in the state */
+    RPCH_CELL_ERR = -2,  /* the peer broke the protocol */
+    RPCH_CELL_DROP = -3  /* ignore the event */
+};
+
+/* The part that every machine starts with. */
+typedef struct rpch_core {
+    int state;               /* written by the machine's transit function only */
+    int status;              /* first error, RPCH_OK while there is none */
+    const char *reason;      /* static text for status, or NULL */
+    unsigned flags;          /* RPCH_JOINED, RPCH_QUIET */
+    rpch_limits limits;
+    rpch_msec deadline;      /* of the handshake timers, RPCH_NEVER when none runs */
+    rpch_log_fn *log;        /* may be NULL */
+    void *baton;
+} rpch_core;
+
+#endif
