@@ -8,10 +8,11 @@
  * reason. After an error a machine is in its FINISHED state, wants nothing
  * but to have its output sent, and accepts every call.
  *
- * RTS PDUs that a machine sends or forwards wait in a small buffer of its own (the
- * RTS lane); RPC PDUs pass through as slices and are queued, if need be, by the caller.
- * On a connection that carries both, the lane goes first whenever the caller stands between two RPC PDUs: flow control
- * never holds back an RTS PDU.
+ * RTS PDUs that a machine sends or forwards wait in a small buffer of its own
+ * (the RTS lane); RPC PDUs pass through as slices and are queued, if need be,
+ * by the caller. On a connection that carries both, the lane goes first
+ * whenever the caller stands between two RPC PDUs: flow control never holds
+ * back an RTS PDU.
  */
 #ifndef RPCH_MACHINE_H
 #define RPCH_MACHINE_H
@@ -24,18 +25,21 @@ typedef struct rpch_step {
     size_t used;         /* bytes of the input consumed */
     const uint8_t *pass; /* slice of an RPC PDU to pass on, or NULL; borrowed */
     size_t pass_len;
-    bool first;          /* the slice starts a PDU; it then holds the whole common header */
-    bool last;           /* the slice ends the PDU */
+    bool first;          /* it starts a PDU and holds the whole common header */
+    bool last;           /* it ends the PDU */
     uint32_t pdu_len;    /* frag_length of the PDU that the slice belongs to */
 } rpch_step;
 
 /* What a machine wants now; computed, never stored. */
 enum {
-    RPCH_WANT_CLIENT_READ = 0x01, /* bytes from the client (server role: from S-IN) */
-    RPCH_WANT_SERVER_READ = 0x02, /* bytes from the server (server role: from S-OUT) */
-    RPCH_WANT_CONNECT = 0x04,     /* the connection to the server; answer with _connected() or _fail() */
-    RPCH_WANT_RESPONSE = 0x08,    /* the 200 response head, after to_server is empty; then call _responded() */
-    RPCH_WANT_CLOSE = 0x10        /* finished: send what is queued, then close everything */
+    RPCH_WANT_CLIENT_READ = 0x01, /* bytes from the client (server role: S-IN) */
+    RPCH_WANT_SERVER_READ = 0x02, /* bytes from the server (server role: S-OUT) */
+    RPCH_WANT_CONNECT = 0x04,     /* the connection to the server; answer with
+                                   * _connected() or _fail() */
+    RPCH_WANT_RESPONSE = 0x08,    /* the 200 response head, after to_server is
+                                   * empty; then call _responded() */
+    RPCH_WANT_CLOSE = 0x10        /* finished: send what is queued, then close
+                                   * everything */
 };
 
 /* How a machine is to behave; or-ed. */
@@ -51,6 +55,16 @@ enum {
 
 #define RPCH_LANE_SIZE 1024u
 
+/* Room that forwarded PDUs leave to those that a machine makes itself between
+ * two looks at the lane: an ack (56) and a PingTrafficSentNotify (28). */
+#define RPCH_LANE_RESERVE 128u
+
+/* What a queue of RPC PDUs may hold beyond the window before the machine
+ * stops reading. A client that ignores the window may have its acks for the
+ * other direction behind the surplus, so that stopping at once could stall
+ * both directions. */
+#define RPCH_QUEUE_SLACK 65536u
+
 /* Whole RTS PDUs waiting to be sent, in order. */
 typedef struct rpch_lane {
     uint8_t b[RPCH_LANE_SIZE];
@@ -61,20 +75,26 @@ typedef struct rpch_lane {
 /* Empties the lane. */
 void rpch_lane_init(rpch_lane *l);
 
-/* True when an RTS PDU of the largest size still fits. A machine that cannot
- * take another one stops reading the side that would cause it. */
+/* True when an RTS PDU of the largest size still fits and leaves
+ * RPCH_LANE_RESERVE. A machine that cannot take another one stops reading the
+ * side that would cause it. */
 bool rpch_lane_has_room(const rpch_lane *l);
 
-/* Appends len bytes (one or more whole PDUs); RPCH_E_ROOM when they do not fit. */
+/* True when RPCH_LANE_RESERVE bytes are free: a PDU that the machine makes
+ * itself can be queued. */
+bool rpch_lane_has_reserve(const rpch_lane *l);
+
+/* Appends len bytes (one or more whole PDUs); RPCH_E_ROOM when they do not
+ * fit. */
 int rpch_lane_put(rpch_lane *l, const uint8_t *p, size_t len);
 
-/* Encodes PDU id from v and appends it. */
+/* Encodes PDU id from v and appends it; errors of rpch_rts_make. */
 int rpch_lane_make(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v);
 
 /* The bytes waiting, *len of them; NULL and 0 when there are none. */
 const uint8_t *rpch_lane_buf(const rpch_lane *l, size_t *len);
 
-/* The first len of them were sent. */
+/* The first len of them were sent (at most those that wait). */
 void rpch_lane_ack(rpch_lane *l, size_t len);
 
 /* The cells of a machine's table that are not a next state. A table holds
@@ -88,14 +108,52 @@ enum {
 
 /* The part that every machine starts with. */
 typedef struct rpch_core {
-    int state;               /* written by the machine's transit function only */
-    int status;              /* first error, RPCH_OK while there is none */
-    const char *reason;      /* static text for status, or NULL */
-    unsigned flags;          /* RPCH_JOINED, RPCH_QUIET */
+    int state;          /* written by the machine's transit function only */
+    int status;         /* first error, RPCH_OK while there is none */
+    const char *reason; /* static text for status, or NULL */
+    unsigned flags;     /* RPCH_JOINED, RPCH_QUIET */
     rpch_limits limits;
-    rpch_msec deadline;      /* of the handshake timers, RPCH_NEVER when none runs */
-    rpch_log_fn *log;        /* may be NULL */
+    rpch_msec deadline; /* of the handshake timers, RPCH_NEVER when none runs */
+    rpch_log_fn *log;   /* may be NULL */
     void *baton;
 } rpch_core;
+
+/* State 0, no error, no deadline. limits are copied. */
+void rpch_core_init(rpch_core *c, const rpch_limits *limits, unsigned flags,
+                    rpch_log_fn *log, void *baton);
+
+/* Notes an error unless there is one, and stops the deadline. status must be
+ * negative (anything else counts as RPCH_E_BUG), reason static. The machine
+ * then goes to its FINISHED state. */
+void rpch_core_end(rpch_core *c, int status, const char *reason);
+
+/* now + span, or RPCH_NEVER when span is 0 (no such timer) or too large. */
+rpch_msec rpch_after(rpch_msec now, rpch_msec span);
+
+/* Logs "[from] -- event --> [to]" at RPCH_LOG_DEBUG. */
+void rpch_core_log_move(const rpch_core *c, const char *from,
+                        const char *event, const char *to);
+
+/* Logs the names that rts can have at RPCH_LOG_TRACE1; what is static text
+ * ("received on C-IN"). */
+void rpch_core_log_rts(const rpch_core *c, const char *what,
+                       const rpch_rts *rts);
+
+/* rpch_lane_make, and logs the PDU's name at RPCH_LOG_TRACE1; what is static
+ * text ("queued for S-IN"). */
+int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
+                   const rpch_rts_values *v, const char *what);
+
+/* Fills step from a slice of an RPC PDU that is to be passed on. */
+void rpch_step_pass(rpch_step *step, const rpch_cut *cut);
+
+/* Checks a ReceiveWindowSize from the wire against its minimum, 2.2.3.5.1
+ * (what is larger than the maximum is clamped by rpch_tx_init). */
+bool rpch_window_ok(uint32_t window);
+
+/* Reads a ClientKeepalive from the wire, 2.2.3.5.6: 0 means
+ * RPCH_KEEPALIVE_DEFAULT. False, with *ms unchanged, below
+ * RPCH_KEEPALIVE_MIN. */
+bool rpch_keepalive_read(uint32_t wire, uint32_t *ms);
 
 #endif
