@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.h - one HTTP request: refused, answered as an echo, or relayed */
+#ifndef RPCPROXY_REQUEST_H
+#define RPCPROXY_REQUEST_H
+
+#include <httpd.h>
+
+/* The handler "rpcproxy": checks the request and gives it to the engine.
+ * DECLINED for other handlers' requests. */
+int rpcproxy_handler(request_rec *r);
+
+/* For post_read_request, which runs before authentication: a request whose
+ * body the client will not send before it has the answer ends its connection,
+ * so that a 401 does not make httpd read a gigabyte. DECLINED always. */
+int rpcproxy_post_read(request_rec *r);
+
+#endif

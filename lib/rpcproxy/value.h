@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * value.h - durations, sizes and counts as directives write them. Pure C.
+ *
+ * httpd's own ap_timeout_parameter_parse takes "5min" but neither "5m" nor a
+ * complete refusal of what follows the unit, so that "5s0" is five seconds.
+ */
+#ifndef RPCPROXY_VALUE_H
+#define RPCPROXY_VALUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Room for the text functions. */
+#define RPCPROXY_VALUE_TEXT_SIZE 32
+
+/* Reads "30" (seconds), "500ms", "30s", "5m", "5min", "8h"; units in either
+ * case. *ms gets milliseconds; false when text is anything else or the result
+ * is above INT64_MAX. */
+bool rpcproxy_value_duration(const char *text, int64_t *ms);
+
+/* Reads "65536", "64K", "8M", "1G"; 1K is 1024, suffixes in either case. */
+bool rpcproxy_value_size(const char *text, int64_t *bytes);
+
+/* Reads decimal digits. */
+bool rpcproxy_value_count(const char *text, int64_t *n);
+
+/* Writes ms in the largest unit that divides it, "90s", "2m", "4h"; returns
+ * out, which has RPCPROXY_VALUE_TEXT_SIZE bytes. */
+char *rpcproxy_value_duration_text(int64_t ms, char *out);
+
+/* The same for bytes: "8K", "1G". */
+char *rpcproxy_value_size_text(int64_t bytes, char *out);
+
+#endif
