@@ -18,13 +18,19 @@ typedef struct relay_addr {
 } relay_addr;
 
 /* Room for relay_addr_text. */
-#define RELAY_ADDR_TEXT_SIZE 64
+#define RELAY_ADDR_TEXT_SIZE 72
 
-/* Writes "192.0.2.1:593" or "[2001:db8::1]:593" to out, which has
- * RELAY_ADDR_TEXT_SIZE bytes; returns out. */
+/* Writes "192.0.2.1:593", "[2001:db8::1]:593" or, with a scope (the number of
+ * an interface), "[fe80::1%2]:593" to out, which has RELAY_ADDR_TEXT_SIZE
+ * bytes; "none" for no address. Returns out. */
 char *relay_addr_text(const relay_addr *a, char *out);
 
-/* True when family, address and port are the same. */
+/* Fills *a from a socket address of len bytes; false, and *a no address, when
+ * it is neither IPv4 nor IPv6 or too short. */
+bool relay_addr_set(relay_addr *a, const struct sockaddr *sa, socklen_t len);
+
+/* True when family, address (with IPv6 its scope) and port are the same. No
+ * address equals nothing. */
 bool relay_addr_equal(const relay_addr *a, const relay_addr *b);
 
 #endif

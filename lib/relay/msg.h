@@ -5,8 +5,9 @@
  * code.
  *
  * On the wire, all little-endian: "RPX" and a version byte, type u8, 3 zero
- * bytes, then the fields of the type in the order of the struct. One message
- * is one datagram of at most RELAY_MSG_SIZE_MAX bytes.
+ * bytes, then the fields of the type in the order of the struct; text and pdu
+ * are a 16-bit length and that many bytes. One message is one datagram of at
+ * most RELAY_MSG_SIZE_MAX bytes, with nothing after its last field.
  */
 #ifndef RELAY_MSG_H
 #define RELAY_MSG_H
@@ -27,8 +28,8 @@ typedef struct relay_hash {
 
 typedef enum relay_msg_type {
     RELAY_MSG_HELLO = 1, /* both, first: nonce, pid */
-    RELAY_MSG_JOIN,      /* IN -> OUT: vc, identity, channel (the OUT channel's number) */
-    RELAY_MSG_JOINED,    /* OUT -> IN: nothing; the back-end socket travels with it */
+    RELAY_MSG_JOIN,      /* IN -> OUT: vc, identity, channel (number of OUT) */
+    RELAY_MSG_JOINED,    /* OUT -> IN: no field; with the back-end socket */
     RELAY_MSG_RTS,       /* any: one RTS PDU verbatim */
     RELAY_MSG_END,       /* any: status, text */
     RELAY_MSG_WAKE,      /* to a child: vc, channel: look at the table again */
@@ -50,16 +51,18 @@ typedef struct relay_msg {
 } relay_msg;
 
 /* Encodes m to out[0..room), sets *len. RPCH_E_ROOM, or RPCH_E_VALUE for a
- * type or length out of range. */
+ * type or length out of range, or a text without terminator. RELAY_MSG_SIZE_MAX
+ * bytes are room enough for every message. */
 int relay_msg_encode(const relay_msg *m, uint8_t *out, size_t room,
                      size_t *len);
 
-/* Decodes one datagram. RPCH_E_SYNTAX with *reason (static) for anything but
- * a whole, exact message of this version. */
+/* Decodes one datagram; the fields that its type does not have are zero, and
+ * out->pdu points into in. RPCH_E_SYNTAX with *reason (static) for anything
+ * but a whole, exact message of this version; out is all zero then. */
 int relay_msg_decode(const uint8_t *in, size_t len, relay_msg *out,
                      const char **reason);
 
-/* Name of a type ("JOIN"). */
+/* Name of a type ("JOIN"), "unknown" for any other number; never NULL. */
 const char *relay_msg_name(int type);
 
 #endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* msg.c - encodes and decodes the messages that channels send each other */
+#include "relay/msg.h"
+
+#include <string.h>
+
+#include "rpch/wire.h"
+
+#define RTS_SIZE_MIN 20u
+
+static const uint8_t magic[4] = { 'R', 'P', 'X', RELAY_MSG_VERSION };
+
+static void put_le64(rpch_writer *w, uint64_t v)
+{
+    rpch_put_le32(w, (uint32_t)v);
+    rpch_put_le32(w, (uint32_t)(v >> 32));
+}
+
+static uint64_t get_le64(rpch_reader *r)
+{
+    uint64_t low = rpch_get_le32(r);
+    return low | (uint64_t)rpch_get_le32(r) << 32;
+}
+
+static void get_bytes(rpch_reader *r, void *out, size_t n)
+{
+    const uint8_t *p = rpch_take(r, n);
+    if (p)
+        memcpy(out, p, n);
+}
+
+static bool pdu_len_ok(size_t n)
+{
+    return n >= RTS_SIZE_MIN && n <= RPCH_RTS_SIZE_MAX;
+}
+
+static bool value_ok(const relay_msg *m)
+{
+    switch (m->type) {
+    case RELAY_MSG_RTS:
+        return m->pdu && pdu_len_ok(m->pdu_len);
+    case RELAY_MSG_END:
+    case RELAY_MSG_REFUSE:
+        return memchr(m->text, 0, sizeof(m->text)) != NULL;
+    default:
+        return m->type >= RELAY_MSG_HELLO && m->type < RELAY_MSG_TYPE_MAX;
+    }
+}
+
+int relay_msg_encode(const relay_msg *m, uint8_t *out, size_t room,
+                     size_t *len)
+{
+    rpch_writer w = rpch_writer_of(out, room);
+    size_t n;
+
+    *len = 0;
+    if (!value_ok(m))
+        return RPCH_E_VALUE;
+    rpch_put_bytes(&w, magic, sizeof(magic));
+    rpch_put_le32(&w, (uint32_t)m->type);
+    switch (m->type) {
+    case RELAY_MSG_HELLO:
+        put_le64(&w, m->nonce);
+        rpch_put_le32(&w, m->pid);
+        break;
+    case RELAY_MSG_JOIN:
+        rpch_put_bytes(&w, m->vc.b, sizeof(m->vc.b));
+        rpch_put_bytes(&w, m->identity.b, sizeof(m->identity.b));
+        put_le64(&w, m->channel);
+        break;
+    case RELAY_MSG_WAKE:
+        rpch_put_bytes(&w, m->vc.b, sizeof(m->vc.b));
+        put_le64(&w, m->channel);
+        break;
+    case RELAY_MSG_RTS:
+        rpch_put_le16(&w, m->pdu_len);
+        rpch_put_bytes(&w, m->pdu, m->pdu_len);
+        break;
+    case RELAY_MSG_END:
+    case RELAY_MSG_REFUSE:
+        n = strlen(m->text);
+        rpch_put_le32(&w, (uint32_t)m->status);
+        rpch_put_le16(&w, (uint16_t)n);
+        rpch_put_bytes(&w, m->text, n);
+        break;
+    default: /* JOINED has no fields */
+        break;
+    }
+    if (w.bad)
+        return RPCH_E_ROOM;
+    *len = w.pos;
+    return RPCH_OK;
+}
+
+/* Decodes status and text; returns the reason why not, or NULL. */
+static const char *decode_end(rpch_reader *r, relay_msg *out)
+{
+    size_t n;
+    const uint8_t *text;
+
+    out->status = (int32_t)rpch_get_le32(r);
+    n = rpch_get_le16(r);
+    if (n >= sizeof(out->text))
+        return "text too long";
+    text = rpch_take(r, n);
+    if (text && memchr(text, 0, n))
+        return "text with a zero byte";
+    if (text)
+        memcpy(out->text, text, n);
+    return NULL;
+}
+
+/* Decodes the one PDU; returns the reason why not, or NULL. */
+static const char *decode_rts(rpch_reader *r, relay_msg *out)
+{
+    size_t n = rpch_get_le16(r);
+
+    if (!r->bad && !pdu_len_ok(n))
+        return "PDU length out of range";
+    out->pdu_len = (uint16_t)n;
+    out->pdu = rpch_take(r, n);
+    return NULL;
+}
+
+/* Decodes the fields of out->type; returns the reason why not, or NULL. */
+static const char *decode_fields(rpch_reader *r, relay_msg *out)
+{
+    switch (out->type) {
+    case RELAY_MSG_HELLO:
+        out->nonce = get_le64(r);
+        out->pid = rpch_get_le32(r);
+        return NULL;
+    case RELAY_MSG_JOIN:
+        get_bytes(r, out->vc.b, sizeof(out->vc.b));
+        get_bytes(r, out->identity.b, sizeof(out->identity.b));
+        out->channel = get_le64(r);
+        return NULL;
+    case RELAY_MSG_JOINED:
+        return NULL;
+    case RELAY_MSG_RTS:
+        return decode_rts(r, out);
+    case RELAY_MSG_END:
+    case RELAY_MSG_REFUSE:
+        return decode_end(r, out);
+    case RELAY_MSG_WAKE:
+        get_bytes(r, out->vc.b, sizeof(out->vc.b));
+        out->channel = get_le64(r);
+        return NULL;
+    default:
+        return "unknown type";
+    }
+}
+
+static const char *decode(rpch_reader *r, relay_msg *out)
+{
+    const uint8_t *head = rpch_take(r, 8);
+    const char *why;
+
+    if (!head)
+        return "shorter than a header";
+    if (memcmp(head, magic, 3) != 0)
+        return "not a message of this module";
+    if (head[3] != RELAY_MSG_VERSION)
+        return "another version";
+    if (head[5] | head[6] | head[7])
+        return "reserved bytes set";
+    out->type = (relay_msg_type)head[4];
+    why = decode_fields(r, out);
+    if (why)
+        return why;
+    if (r->bad)
+        return "cut short";
+    return r->pos == r->len ? NULL : "bytes after the last field";
+}
+
+int relay_msg_decode(const uint8_t *in, size_t len, relay_msg *out,
+                     const char **reason)
+{
+    rpch_reader r = rpch_reader_of(in, len);
+
+    memset(out, 0, sizeof(*out));
+    *reason = decode(&r, out);
+    if (!*reason)
+        return RPCH_OK;
+    memset(out, 0, sizeof(*out));
+    return RPCH_E_SYNTAX;
+}
+
+const char *relay_msg_name(int type)
+{
+    static const char *const names[RELAY_MSG_TYPE_MAX] = {
+        [RELAY_MSG_HELLO] = "HELLO",   [RELAY_MSG_JOIN] = "JOIN",
+        [RELAY_MSG_JOINED] = "JOINED", [RELAY_MSG_RTS] = "RTS",
+        [RELAY_MSG_END] = "END",       [RELAY_MSG_WAKE] = "WAKE",
+        [RELAY_MSG_REFUSE] = "REFUSE",
+    };
+    if (type < RELAY_MSG_HELLO || type >= RELAY_MSG_TYPE_MAX)
+        return "unknown";
+    return names[type];
+}
