@@ -16,7 +16,9 @@
 typedef struct relay_blocks relay_blocks;
 
 /* Makes a freelist that keeps at most keep blocks; the rest goes back to the
- * system at once. Its memory is freed with pool. */
+ * system at once. The kept ones are freed with pool, which must outlive all
+ * queues that use them; that takes no lock that another thread may hold, so
+ * it may happen in a signal handler of a process that ends. */
 apr_status_t relay_blocks_create(relay_blocks **out, size_t keep,
                                  apr_pool_t *pool);
 
@@ -44,13 +46,14 @@ apr_status_t relay_sendq_push(relay_sendq *q, const uint8_t *p, size_t n);
  * empty. Lives until the next call on q. */
 const uint8_t *relay_sendq_front(const relay_sendq *q, size_t *n);
 
-/* Copies up to n first bytes to out without removing them; returns how many. */
+/* Copies up to n first bytes to out without removing them; returns how
+ * many. */
 size_t relay_sendq_peek(const relay_sendq *q, uint8_t *out, size_t n);
 
 /* Removes the first n bytes (n <= q->bytes). */
 void relay_sendq_drop(relay_sendq *q, size_t n);
 
-/* Gives all blocks back. */
+/* Empties q and gives all its blocks back. */
 void relay_sendq_clear(relay_sendq *q);
 
 #endif
