@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cookie.h - the 16 opaque bytes that name a connection or a channel, 2.2.3.1 */
+/* cookie.h - 16 opaque bytes that name a connection or channel, 2.2.3.1 */
 #ifndef RPCH_COOKIE_H
 #define RPCH_COOKIE_H
 

@@ -11,6 +11,10 @@
 
 #include "rpch/rpch.h"
 
+/* The largest fragment of Windows, Samba and whoever follows them. A window
+ * too small for two of these is acknowledged as if one had been seen. */
+#define RPCH_FRAGMENT_USUAL 5840u
+
 /* The receiving end of a leg. */
 typedef struct rpch_rx {
     int64_t window;     /* offered to the sender */
@@ -30,8 +34,9 @@ void rpch_rx_init(rpch_rx *r, uint32_t window);
 bool rpch_rx_received(rpch_rx *r, uint32_t n);
 
 /* An RPC PDU of n bytes was passed on. Returns true when an ack is due now:
- * what the sender may still send has fallen below the larger of half the
- * window and the largest PDU seen, and there is room to offer. The caller must then send
+ * what the sender may still send has fallen below the largest of half the
+ * window, the largest PDU seen and RPCH_FRAGMENT_USUAL (or the window, if
+ * that is smaller), and there is room to offer. The caller must then send
  * {r->received, *available}; the offer is booked as made. */
 bool rpch_rx_consumed(rpch_rx *r, uint32_t n, uint32_t *available);
 
@@ -39,24 +44,25 @@ bool rpch_rx_consumed(rpch_rx *r, uint32_t n, uint32_t *available);
 typedef struct rpch_tx {
     uint32_t window; /* the peer's ReceiveWindowSize */
     uint32_t avail;  /* may be sent now */
-    uint32_t sent;   /* BytesSent, modulo 2^32 */
+    uint64_t sent;   /* BytesSent; the wire has the low 32 bits of it */
     bool off;        /* no window on this leg: always may send */
 } rpch_tx;
 
 /* Starts with nothing sent; a window above RPCH_WINDOW_MAX is clamped to it. */
 void rpch_tx_init(rpch_tx *t, uint32_t window);
 
-/* True when a PDU of n bytes may be sent now (a window exactly as large as n is
- * enough). A PDU larger than the whole window may go when nothing is in
- * flight, since it could never go otherwise. */
+/* True when a PDU of n bytes may be sent now (a window exactly as large as n
+ * is enough). A PDU larger than the whole window may go when the whole window
+ * is free, since it could never go otherwise. */
 bool rpch_tx_may_send(const rpch_tx *t, uint32_t n);
 
 /* A PDU of n bytes is being sent. */
 void rpch_tx_sent(rpch_tx *t, uint32_t n);
 
-/* The peer acknowledged: received bytes so far, available window. A value
- * above the window is clamped, one that lags is normal. RPCH_E_ACK when it
- * acknowledges bytes that were never sent. */
+/* The peer acknowledged: received bytes so far (modulo 2^32), available
+ * window. An available window above the whole one is clamped; received bytes
+ * that lag behind are normal, and count as still in flight. RPCH_E_ACK, and
+ * nothing changes, when it acknowledges bytes that were never sent. */
 int rpch_tx_ack(rpch_tx *t, uint32_t received, uint32_t available);
 
 #endif

@@ -43,12 +43,12 @@ typedef struct rpch_pdu {
 } rpch_pdu;
 
 /* Reads the common header at p. RPCH_AGAIN when len < RPCH_PDU_HEADER_SIZE;
- * RPCH_E_SYNTAX with *reason when the version is not 5.0 or 5.1, drep names no byte
- * order, or frag_length is below the header's size. */
+ * RPCH_E_SYNTAX with *reason when the version is not 5.0 or 5.1, drep names
+ * no byte order, or frag_length is below the header's size. */
 int rpch_pdu_parse(const uint8_t *p, size_t len, rpch_pdu *out,
                    const char **reason);
 
-/* Name of a PTYPE ("bind_ack"), or "unknown". */
+/* Name of a PTYPE as C706 spells it ("bind_ack"), or "unknown". */
 const char *rpch_ptype_name(uint8_t ptype);
 
 /* What rpch_cutter_next found. */
@@ -84,12 +84,13 @@ typedef struct rpch_cutter {
 void rpch_cutter_init(rpch_cutter *c, bool banner_ok);
 
 /* Takes one step: consumes input up to the next thing worth reporting and
- * describes it in *cut (cut->used <= len). Call again with the rest until the kind
- * is RPCH_CUT_NONE. Never reports an empty RPC slice. Every PDU is reported
- * exactly once however the input is cut. Returns RPCH_OK, or RPCH_E_SYNTAX
- * (sticky; reason in c->reason) for a bad header, an RTS PDU larger than
- * RPCH_RTS_SIZE_MAX or smaller than 20, and RPCH_E_BANNER for a first byte 'n' that does not
- * continue as the banner. */
+ * describes it in *cut (cut->used <= len). Call again with the rest until the
+ * kind is RPCH_CUT_NONE. Never reports an empty RPC slice. Every PDU is
+ * reported exactly once however the input is cut. Returns RPCH_OK, or
+ * RPCH_E_SYNTAX for a bad header and for an RTS PDU larger than
+ * RPCH_RTS_SIZE_MAX or smaller than 20, or RPCH_E_BANNER for a first byte 'n'
+ * (with banner_ok) that does not continue as the banner. Errors are sticky,
+ * their reason is in c->reason. */
 int rpch_cutter_next(rpch_cutter *c, const uint8_t *in, size_t len,
                      rpch_cut *cut);
 

@@ -63,7 +63,7 @@ typedef struct rpch_address {
 typedef struct rpch_cmd {
     uint32_t type; /* rpch_cmd_type */
     union {
-        uint32_t value;       /* the commands with one 32-bit field; Padding: its count */
+        uint32_t value;       /* one 32-bit field; Padding: its count */
         rpch_cookie cookie;   /* Cookie, AssociationGroupId */
         rpch_ack ack;         /* FlowControlAck */
         rpch_address address; /* ClientAddress */
@@ -79,16 +79,20 @@ typedef struct rpch_rts {
 } rpch_rts;
 
 /* Decodes the whole RTS PDU at p[0..len). Checks the header field by field
- * (2.2.3.6.1) and that the last command ends where the PDU does; values are
- * not range-checked, but a Destination above 3 is refused. ClientAddress is read in either layout: the
- * specification's, and the sockaddr-like one of Windows. RPCH_E_SYNTAX with
- * *reason (static), naming the field, when anything is wrong. */
+ * (2.2.3.6.1) and that the last command ends where the PDU does. Values are
+ * not range-checked, but undefined Flags, a Destination above 3 and a Padding
+ * count above 0xFFFF are refused; the bytes of a Padding are not looked at.
+ * ClientAddress is read in either layout: the specification's, and the
+ * sockaddr-like one of Windows. RPCH_E_SYNTAX with *reason (static), naming
+ * the field, when anything is wrong. */
 int rpch_rts_decode(const uint8_t *p, size_t len, rpch_rts *out,
                     const char **reason);
 
 /* Encodes rts to out[0..room) and sets *len. ClientAddress is written in the
- * layout that Windows uses. RPCH_E_ROOM when it does not fit, RPCH_E_VALUE
- * for an unknown command. */
+ * layout that Windows uses, Padding as zeros. RPCH_E_ROOM when it does not
+ * fit; RPCH_E_VALUE for undefined flags, an unknown command, more than
+ * RPCH_RTS_COMMANDS_MAX of them, a Destination above 3, a Padding count above
+ * 0xFFFF, or more than RPCH_PDU_SIZE_MAX bytes in all. */
 int rpch_rts_encode(const rpch_rts *rts, uint8_t *out, size_t room,
                     size_t *len);
 
