@@ -13,6 +13,7 @@
 #include <httpd.h>
 #include <http_config.h>
 #include <apr_tables.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "relay/relay.h"
@@ -47,6 +48,7 @@ typedef enum rpcproxy_setting {
 typedef struct rpcproxy_dir_conf {
     int64_t set[RPCPROXY_SETTINGS];
     rpcproxy_portlist *ports;
+    bool none;                  /* ports is "None", nothing may be added */
     apr_array_header_t *routes; /* rpcproxy_route */
     apr_array_header_t *fronts; /* apr_ipsubnet_t * */
 } rpcproxy_dir_conf;

@@ -2,8 +2,8 @@
 /*
  * value.h - durations, sizes and counts as directives write them. Pure C.
  *
- * httpd's own ap_timeout_parameter_parse takes "5min" but neither "5m" nor a
- * complete refusal of what follows the unit, so that "5s0" is five seconds.
+ * Not ap_timeout_parameter_parse: that one refuses "5m" and reads "5s0" as
+ * five seconds.
  */
 #ifndef RPCPROXY_VALUE_H
 #define RPCPROXY_VALUE_H

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * request.c - from the request's head to an answer or to the engine.
+ *
+ * The order of the checks is what an outsider may learn: nobody who is not
+ * authenticated hears anything of URLs or targets, and a target that policy
+ * refuses is told from one that does not answer in the log only.
+ */
+#include "rpcproxy/request.h"
+
+#include <apr_lib.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_protocol.h>
+#include <string.h>
+#include <strings.h>
+
+#include "rpch/machine.h"
+#include "rpch/rts_table.h"
+#include "rpch/url.h"
+#include "rpcproxy/access.h"
+#include "rpcproxy/route.h"
+#include "rpcproxy/rpcproxy.h"
+
+/* Bodies up to this size make a request an echo request, 2.1.2.1.5. */
+#define ECHO_BODY_MAX 16
+
+/* The body of the request that opens an OUT channel, 2.1.2.1.2. */
+#define OUT_BODY_SIZE 76
+
+/* The head's announcement of the body. */
+typedef struct announced {
+    bool chunked;
+    bool length_given;
+    apr_off_t length;
+} announced;
+
+/* Everything the checks learn of one request. */
+typedef struct entry {
+    request_rec *r;
+    const rpcproxy_dir_conf *conf;
+    relay_dir dir;
+    announced body;
+    const char *user;
+    rpch_target *target;
+} entry;
+
+/* False when Content-Length is not a number; httpd refuses that as well, but
+ * only when the body is read. */
+static bool read_announced(const request_rec *r, announced *out)
+{
+    const char *length = apr_table_get(r->headers_in, "Content-Length");
+
+    memset(out, 0, sizeof(*out));
+    out->chunked = apr_table_get(r->headers_in, "Transfer-Encoding") != NULL;
+    if (length == NULL || out->chunked) {
+        return true;
+    }
+    out->length_given = true;
+    return ap_parse_strict_length(&out->length, length);
+}
+
+static bool read_direction(const request_rec *r, relay_dir *dir)
+{
+    if (strcmp(r->method, "RPC_IN_DATA") == 0) {
+        *dir = RELAY_IN;
+        return true;
+    }
+    if (strcmp(r->method, "RPC_OUT_DATA") == 0) {
+        *dir = RELAY_OUT;
+        return true;
+    }
+    return false;
+}
+
+int rpcproxy_post_read(request_rec *r)
+{
+    announced body;
+    relay_dir dir;
+    apr_off_t harmless;
+
+    if (!read_direction(r, &dir)) {
+        return DECLINED;
+    }
+    harmless = dir == RELAY_IN ? ECHO_BODY_MAX : OUT_BODY_SIZE;
+    if (!read_announced(r, &body) || body.chunked
+        || body.length > harmless) {
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
+    return DECLINED;
+}
+
+/* Answers with status and a line of text, without ErrorDocument. */
+static int refuse(request_rec *r, int status, const char *text)
+{
+    announced body;
+    bool small = read_announced(r, &body) && !body.chunked
+                 && body.length <= OUT_BODY_SIZE
+                 && strcmp(r->method, "RPC_CONNECT") != 0;
+
+    return relay_answer(r, status, ap_get_status_line(status), "text/plain",
+                        text, strlen(text),
+                        !small
+                        || r->connection->keepalive == AP_CONN_CLOSE);
+}
+
+static int refuse_method(request_rec *r)
+{
+    if (strcmp(r->method, "RPC_CONNECT") == 0) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "RPX0220: refused: RPC_CONNECT, version 1 of RPC over "
+                      "HTTP is not accepted");
+    }
+    else {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "RPX0221: refused: the method is neither RPC_IN_DATA "
+                      "nor RPC_OUT_DATA");
+    }
+    apr_table_setn(r->err_headers_out, "Allow", "RPC_IN_DATA, RPC_OUT_DATA");
+    return refuse(r, HTTP_METHOD_NOT_ALLOWED,
+                  "This is an RPC over HTTP proxy.\n");
+}
+
+static bool is_echo(const entry *e)
+{
+    return !e->body.chunked && e->body.length <= ECHO_BODY_MAX;
+}
+
+/* The answer to an echo request, and to the empty requests that NTLM is
+ * negotiated with: the connection goes on. */
+static int answer_echo(request_rec *r)
+{
+    rpch_rts_values none;
+    uint8_t *pdu = apr_palloc(r->pool, RPCH_RTS_SIZE_MAX);
+    size_t len = 0;
+
+    memset(&none, 0, sizeof(none));
+    if (rpch_rts_make(RPCH_ECHO, &none, pdu, RPCH_RTS_SIZE_MAX, &len)
+        != RPCH_OK) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return relay_answer(r, HTTP_OK, "200 Success", "application/rpc", pdu,
+                        len, false);
+}
+
+/* OK, or the answer's status: what a channel request must look like. */
+static int check_channel(entry *e, const char **text)
+{
+    request_rec *r = e->r;
+    apr_off_t limit = ap_get_limit_req_body(r);
+    const char *reason = NULL;
+    const char *query = r->args ? r->args : "";
+
+    if (r->connection->master) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "RPX0222: refused: a channel cannot be a stream of "
+                      "HTTP/2; offer http/1.1 to this client (Protocols)");
+        *text = "RPC over HTTP needs HTTP/1.1.\n";
+        return HTTP_NOT_IMPLEMENTED;
+    }
+    e->target = apr_palloc(r->pool, sizeof(*e->target));
+    if (rpch_url_parse_query(query, strlen(query), e->target, &reason)
+        != RPCH_OK) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "RPX0223: refused: the URL has no server:port behind "
+                      "the '?': %s", reason);
+        *text = apr_psprintf(r->pool, "The URL must end in ?server:port: "
+                             "%s.\n", reason);
+        return HTTP_BAD_REQUEST;
+    }
+    if (e->body.chunked) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "RPX0224: refused: the body of a channel request is "
+                      "never chunked");
+        *text = "Channel requests have a Content-Length.\n";
+        return HTTP_BAD_REQUEST;
+    }
+    if (e->dir == RELAY_IN && e->body.length < RPCH_LIFETIME_MIN) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "RPX0225: refused: an IN channel of %" APR_OFF_T_FMT
+                      " bytes; 0 to 16 are an echo request, a channel has "
+                      "131072 at least", e->body.length);
+        *text = "The Content-Length of an IN channel is 131072 at least.\n";
+        return HTTP_BAD_REQUEST;
+    }
+    if (limit > 0 && e->body.length > limit) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "RPX0226: refused: a channel of %" APR_OFF_T_FMT
+                      " bytes is above LimitRequestBody (%" APR_OFF_T_FMT
+                      "); set it to 0 here", e->body.length, limit);
+        *text = "The request body is too large.\n";
+        return HTTP_REQUEST_ENTITY_TOO_LARGE;
+    }
+    return OK;
+}
+
+/* Half of "Pragma: MinConnTimeout=T" (T in seconds, 2.1.2.1.1) in ms, or
+ * RPCH_NEVER without one that is in its range. */
+static rpch_msec asked_interval(const request_rec *r)
+{
+    static const char name[] = "MinConnTimeout=";
+    const char *pragma = apr_table_get(r->headers_in, "Pragma");
+    char *end;
+    apr_int64_t t;
+
+    while (pragma) {
+        pragma += strspn(pragma, ", \t");
+        if (strncasecmp(pragma, name, sizeof(name) - 1) == 0) {
+            pragma += sizeof(name) - 1;
+            t = apr_isdigit(*pragma) ? apr_strtoi64(pragma, &end, 10) : 0;
+            if (t >= 120 && t <= 14400 && strchr(", \t", *end)) {
+                return (rpch_msec)t * 1000 / 2;
+            }
+        }
+        pragma = strchr(pragma, ',');
+    }
+    return RPCH_NEVER;
+}
+
+static void set_limits(const entry *e, rpch_limits *out)
+{
+    const rpcproxy_dir_conf *conf = e->conf;
+    rpch_msec asked = e->dir == RELAY_OUT ? asked_interval(e->r) : RPCH_NEVER;
+
+    out->receive_window = (uint32_t)rpcproxy_get(conf,
+                                                 RPCPROXY_RECEIVE_WINDOW);
+    out->channel_lifetime = (uint32_t)rpcproxy_get(conf,
+                                                   RPCPROXY_CHANNEL_LIFETIME);
+    out->connection_timeout =
+        (uint32_t)rpcproxy_get(conf, RPCPROXY_CONNECTION_TIMEOUT);
+    out->ping_interval = (rpch_msec)rpcproxy_get(conf,
+                                                 RPCPROXY_PING_INTERVAL);
+    /* 3.2.4.6: a Ping comes every ConnectionTimeout at the latest. */
+    if (out->ping_interval > out->connection_timeout) {
+        out->ping_interval = out->connection_timeout;
+    }
+    if (out->ping_interval > asked) {
+        out->ping_interval = asked;
+    }
+    out->first_pdu_timeout =
+        (rpch_msec)rpcproxy_get(conf, RPCPROXY_HANDSHAKE_TIMEOUT);
+    out->open_timeout = out->first_pdu_timeout;
+}
+
+/* "rpcproxy-quiet" in httpd's manner of special-purpose variables; "0" as
+ * the value is the way to take it back with SetEnvIf. */
+static unsigned flags_of(const request_rec *r)
+{
+    const char *quiet = apr_table_get(r->subprocess_env, "rpcproxy-quiet");
+
+    return quiet && strcmp(quiet, "0") != 0 ? RPCH_QUIET : 0;
+}
+
+static const char *vhost_of(const request_rec *r)
+{
+    const server_rec *s = r->server;
+    unsigned port = s->port ? s->port : r->connection->local_addr->port;
+
+    return apr_psprintf(r->pool, "%s:%u",
+                        s->server_hostname ? s->server_hostname : "", port);
+}
+
+static relay_job *make_job(const entry *e)
+{
+    request_rec *r = e->r;
+    const rpcproxy_dir_conf *conf = e->conf;
+    const rpch_target *t = e->target;
+    relay_job *job = apr_pcalloc(r->pool, sizeof(*job));
+    char *target = apr_psprintf(r->pool, strchr(t->name, ':') ? "[%s]:%u"
+                                : "%s:%u", t->name, (unsigned)t->port);
+    rpcproxy_way way;
+
+    ap_str_tolower(target);
+    rpcproxy_route_resolve(r->pool, conf->routes, t->name, t->port, &way);
+    job->dir = e->dir;
+    set_limits(e, &job->limits);
+    job->flags = flags_of(r);
+    job->connect_timeout = (rpch_msec)rpcproxy_get(conf,
+                                                   RPCPROXY_CONNECT_TIMEOUT);
+    job->idle_timeout = (rpch_msec)rpcproxy_get(conf, RPCPROXY_IDLE_TIMEOUT);
+    job->stall_timeout = (rpch_msec)rpcproxy_get(conf,
+                                                 RPCPROXY_STALL_TIMEOUT);
+    job->drain_timeout = (rpch_msec)rpcproxy_get(conf,
+                                                 RPCPROXY_DRAIN_TIMEOUT);
+    job->kind = way.kind;
+    job->to = way.to;
+    job->n_to = way.n_to;
+    job->user = e->user;
+    job->vhost = vhost_of(r);
+    job->target = target;
+    job->refused = rpcproxy_access_target(r, conf, t->name, t->port);
+    job->max_per_user = (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_USER);
+    job->max_per_address =
+        (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_ADDRESS);
+    apr_table_setn(r->subprocess_env, "RPC_TARGET", target);
+    apr_table_setn(r->subprocess_env, "RPC_CHANNEL",
+                   e->dir == RELAY_IN ? "in" : "out");
+    return job;
+}
+
+/* The engine reads without blocking, which never sends the interim response
+ * that impacket waits for on both channels. */
+static void send_continue(request_rec *r)
+{
+    int status = r->status;
+    const char *line = r->status_line;
+
+    if (!r->expecting_100) {
+        return;
+    }
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = line;
+}
+
+int rpcproxy_handler(request_rec *r)
+{
+    entry e = { .r = r };
+    relay_engine *engine = rpcproxy_engine();
+    const char *text = NULL;
+    relay_job *job;
+    int status;
+
+    if (!r->handler || strcmp(r->handler, "rpcproxy") != 0) {
+        return DECLINED;
+    }
+    e.conf = rpcproxy_conf_of(r);
+    status = rpcproxy_access_check(r, e.conf, &e.user, &text);
+    if (status != OK) {
+        return refuse(r, status, text);
+    }
+    if (!read_direction(r, &e.dir)) {
+        return refuse_method(r);
+    }
+    if (!read_announced(r, &e.body)) {
+        ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                      "RPX0227: refused: Content-Length is not a number");
+        return refuse(r, HTTP_BAD_REQUEST,
+                      "Content-Length is not a number.\n");
+    }
+    if (is_echo(&e)) {
+        return answer_echo(r);
+    }
+    status = check_channel(&e, &text);
+    if (status != OK) {
+        return refuse(r, status, text);
+    }
+    job = make_job(&e);
+    send_continue(r);
+    return relay_serve(engine, r, job);
+}
