@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * backend.c - the server side of a channel: what must be true before a
+ * connection to the server is made, the connection, and its bytes.
+ */
+#include <apr_strings.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "relay/channel.h"
+#include "relay/clock.h"
+
+/* Read from the server in one go. */
+#define SCRATCH_SIZE 32768
+/* Reads before the other side has its turn. */
+#define SERVER_QUOTA 8
+
+/* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
+#define RPC_TOO_BUSY 0x6bbu
+
+static const char *dir_name(const relay_channel *ch)
+{
+    return ch->half.dir == RELAY_IN ? "IN" : "OUT";
+}
+
+static void refuse(relay_channel *ch, unsigned code, const char *line)
+{
+    RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
+    ch->cause_logged = true;
+    ch->rpc_error = code;
+    relay_channel_fail(ch, RPCH_E_POLICY, "refused by policy or a limit", line);
+}
+
+/* The cookie is a secret: logs get a hash of it. */
+static void name_connection(relay_channel *ch)
+{
+    relay_hash h;
+    const rpch_cookie *vc = relay_half_vc(&ch->half);
+    relay_table_hash(ch->engine->table, vc->b, sizeof(vc->b), &h);
+    apr_table_set(ch->r->subprocess_env, "RPC_CONNECTION",
+                  apr_psprintf(ch->r->pool, "%02x%02x%02x%02x%02x%02x", h.b[0],
+                               h.b[1], h.b[2], h.b[3], h.b[4], h.b[5]));
+}
+
+static void hash_text(relay_channel *ch, const char *text, relay_hash *out)
+{
+    relay_table_hash(ch->engine->table, text, strlen(text), out);
+}
+
+static void make_claim(relay_channel *ch, relay_claim *c)
+{
+    const relay_job *job = ch->job;
+    apr_pool_t *p = ch->r->pool;
+    memset(c, 0, sizeof(*c));
+    c->vc = *relay_half_vc(&ch->half);
+    c->dir = job->dir;
+    c->kind = job->kind;
+    /* 0x1f cannot stand in any of the parts. */
+    hash_text(ch, apr_pstrcat(p, job->user, "\x1f", job->vhost, "\x1f",
+                              job->target, NULL), &c->identity);
+    hash_text(ch, job->user, &c->user);
+    hash_text(ch, ch->r->connection->client_ip, &c->address);
+    c->max_per_user = job->max_per_user;
+    c->max_per_address = job->max_per_address;
+    c->owner = ch->engine->self;
+    c->owner.channel = ch->box.number;
+    ch->identity = c->identity;
+}
+
+/* A native back end pairs the halves itself: without an entry the
+ * connection works, so a full table does not refuse it. */
+static void table_full(relay_channel *ch)
+{
+    static const char line[] =
+        "RPX0322: the table of virtual connections is full; raise "
+        "RpcProxyMaxConnections";
+    if (ch->joined)
+        refuse(ch, RPC_TOO_BUSY, line);
+    else if (!__atomic_exchange_n(&ch->engine->full_logged, 1,
+                                  __ATOMIC_RELAXED))
+        RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
+}
+
+static void claim(relay_channel *ch)
+{
+    relay_claim c;
+    make_claim(ch, &c);
+    switch (relay_table_claim(ch->engine->table, &c, &ch->ref)) {
+    case RELAY_CLAIM_FIRST:
+    case RELAY_CLAIM_SECOND:
+        break;
+    case RELAY_CLAIM_IN_USE:
+        refuse(ch, 0, "RPX0320: this half of the virtual connection exists "
+               "already; the newcomer is refused");
+        break;
+    case RELAY_CLAIM_FOREIGN:
+        refuse(ch, 0, "RPX0321: the virtual connection belongs to another "
+               "user, host or target; the newcomer is refused");
+        break;
+    case RELAY_CLAIM_FULL:
+        table_full(ch);
+        break;
+    case RELAY_CLAIM_USER_LIMIT:
+        refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
+               "RPX0323: %s has %u channels already; see RpcProxyMaxPerUser",
+               ch->job->user, ch->job->max_per_user));
+        break;
+    case RELAY_CLAIM_ADDRESS_LIMIT:
+        refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
+               "RPX0324: %s has %u channels already; see "
+               "RpcProxyMaxPerAddress", ch->r->connection->client_ip,
+               ch->job->max_per_address));
+        break;
+    }
+}
+
+static void start_connector(relay_channel *ch, rpch_msec now)
+{
+    relay_addr prefer;
+    memset(&prefer, 0, sizeof(prefer));
+    if (ch->ref.generation)
+        relay_table_address(ch->engine->table, ch->ref, &prefer);
+    relay_connector_init(&ch->connector, ch->engine->resolver, ch->job->to,
+                         ch->job->n_to, prefer.len ? &prefer : NULL,
+                         ch->box.event_fd, now + ch->job->connect_timeout);
+    ch->connecting = true;
+}
+
+/* The IN half that came first waits to hear that it can join. */
+static void announce_ready(relay_channel *ch)
+{
+    relay_peer peer;
+    relay_table_set_state(ch->engine->table, ch->ref, RELAY_OUT,
+                          RELAY_HALF_READY);
+    if (relay_table_peer(ch->engine->table, ch->ref, RELAY_OUT, &peer)
+        && peer.owner.pid != 0)
+        relay_broker_wake(ch->engine->dir, &ch->engine->self, &peer.owner,
+                          relay_half_vc(&ch->half));
+}
+
+static void connected(relay_channel *ch, rpch_msec now)
+{
+    char text[RELAY_ADDR_TEXT_SIZE];
+    ch->server_fd = ch->connector.fd;
+    ch->connector.fd = -1;
+    ch->connecting = false;
+    ch->server_readable = true;
+    RELAY_RLOG(ch->engine, APLOG_DEBUG, 0, ch->r, "%s: connected to %s",
+               dir_name(ch), relay_addr_text(&ch->connector.peer, text));
+    if (ch->ref.generation)
+        relay_table_set_address(ch->engine->table, ch->ref,
+                                &ch->connector.peer);
+    relay_connector_close(&ch->connector);
+    relay_half_connected(&ch->half, now);
+    if (ch->joined)
+        announce_ready(ch);
+    relay_channel_keepalive(ch);
+}
+
+static void connect_step(relay_channel *ch, rpch_msec now)
+{
+    int status;
+    if (!ch->connecting)
+        start_connector(ch, now);
+    status = relay_connector_step(&ch->connector, now);
+    if (status == RPCH_AGAIN)
+        return;
+    if (status == RPCH_OK) {
+        connected(ch, now);
+        return;
+    }
+    ch->connecting = false;
+    RELAY_RLOG(ch->engine, APLOG_ERR, 0, ch->r, "RPX0330: %s channel to %s: "
+               "the server cannot be reached: %s", dir_name(ch),
+               ch->job->target, ch->connector.error);
+    ch->cause_logged = true;
+    relay_channel_fail(ch, RPCH_E_CONNECT, "the server cannot be reached",
+                       apr_pstrdup(ch->r->pool, ch->connector.error));
+    relay_connector_close(&ch->connector);
+}
+
+void relay_channel_open(relay_channel *ch, rpch_msec now)
+{
+    if (!ch->claimed) {
+        ch->claimed = true;
+        name_connection(ch);
+        ch->open_deadline = now + ch->job->limits.open_timeout;
+        if (ch->job->refused)
+            refuse(ch, 0, ch->job->refused);
+        else
+            claim(ch);
+    }
+    if (relay_half_core(&ch->half)->status != RPCH_OK)
+        return;
+    if (ch->joined && ch->half.dir == RELAY_IN)
+        relay_channel_seek(ch, now);
+    else
+        connect_step(ch, now);
+}
+
+/* True when all of p was taken; the rest is held. */
+static bool to_half(relay_channel *ch, const uint8_t *p, size_t len,
+                    size_t *taken, rpch_msec now)
+{
+    rpch_step step;
+    *taken = 0;
+    while (*taken < len) {
+        if (relay_half_server_recv(&ch->half, p + *taken, len - *taken, &step,
+                                   now) != RPCH_OK)
+            return false;
+        if (step.pass)
+            relay_writer_pass(&ch->writer, &step, now);
+        if (step.used == 0)
+            return false;
+        *taken += step.used;
+    }
+    return true;
+}
+
+static bool flush_held(relay_channel *ch, rpch_msec now)
+{
+    const uint8_t *p;
+    size_t len, taken;
+    while ((p = relay_sendq_front(&ch->held, &len)) != NULL) {
+        bool all = to_half(ch, p, len, &taken, now);
+        relay_sendq_drop(&ch->held, taken);
+        if (!all)
+            return false;
+    }
+    return true;
+}
+
+static void read_once(relay_channel *ch, rpch_msec now)
+{
+    uint8_t scratch[SCRATCH_SIZE];
+    size_t taken;
+    ssize_t n = recv(ch->server_fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+        ch->server_readable = false;
+    } else if (n <= 0) {
+        ch->server_readable = errno == EINTR && n < 0;
+        ch->server_eof = !ch->server_readable;
+    } else if (!to_half(ch, scratch, (size_t)n, &taken, now)
+               && relay_sendq_push(&ch->held, scratch + taken,
+                                   (size_t)n - taken) != APR_SUCCESS) {
+        relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
+    }
+}
+
+void relay_channel_read_server(relay_channel *ch, rpch_msec now)
+{
+    int i;
+    if (ch->server_fd < 0 || (ch->joined && ch->half.dir == RELAY_IN))
+        return;
+    for (i = 0; i < SERVER_QUOTA; i++) {
+        if (!flush_held(ch, now)
+            || !(relay_half_wants(&ch->half) & RPCH_WANT_SERVER_READ)
+            || !ch->server_readable || ch->server_eof)
+            return;
+        read_once(ch, now);
+    }
+    ch->writer.moved = true;
+}
+
+long relay_channel_to_server(void *baton, const uint8_t *p, size_t len)
+{
+    relay_channel *ch = baton;
+    ssize_t n;
+    if (ch->server_fd < 0)
+        return 0;
+    n = send(ch->server_fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0)
+        return (long)n;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+}
+
+void relay_channel_flush_server_lane(relay_channel *ch)
+{
+    rpch_lane *lane = relay_half_to_server(&ch->half);
+    const uint8_t *p;
+    size_t len;
+    long n;
+    if (ch->joined || ch->half.dir == RELAY_IN || ch->server_fd < 0)
+        return;
+    while (!ch->server_full && (p = rpch_lane_buf(lane, &len)) != NULL) {
+        n = relay_channel_to_server(ch, p, len);
+        if (n < 0) {
+            ch->server_eof = true;
+            return;
+        }
+        rpch_lane_ack(lane, (size_t)n);
+        ch->server_full = (size_t)n < len;
+    }
+}
+
+void relay_channel_keepalive(relay_channel *ch)
+{
+    uint32_t ms;
+    int on = 1, seconds;
+    if (ch->half.dir != RELAY_IN || ch->server_fd < 0)
+        return;
+    ms = ch->half.m.in.keepalive;
+    if (ms == ch->keepalive)
+        return;
+    ch->keepalive = ms;
+    seconds = ms < 1000 ? 1 : (int)(ms / 1000 < 32767 ? ms / 1000 : 32767);
+    setsockopt(ch->server_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(ch->server_fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds,
+               sizeof(seconds));
+    setsockopt(ch->server_fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds,
+               sizeof(seconds));
+}

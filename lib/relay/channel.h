@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel.h - one channel request being served; for lib/relay's httpd part
+ * only.
+ *
+ * A channel never blocks and never calls another channel. Whoever drives it
+ * (a loop in the request thread, or a reactor) calls relay_channel_step when
+ * something it asked for has happened, then asks what it waits for next,
+ * until it is done.
+ */
+#ifndef RELAY_CHANNEL_H
+#define RELAY_CHANNEL_H
+
+#include <poll.h>
+
+#include "relay/client_io.h"
+#include "relay/engine.h"
+#include "relay/writer.h"
+#include "rpch/server.h"
+
+/* The descriptors of a channel, in the order of relay_channel_interest. */
+enum {
+    RELAY_FD_CLIENT,
+    RELAY_FD_SERVER,
+    RELAY_FD_LINK,
+    RELAY_FD_EVENT,
+    RELAY_FD_MAX
+};
+
+/* How far a joined half is with its link. */
+typedef enum relay_join_state {
+    RELAY_JOIN_NONE,    /* no link yet */
+    RELAY_JOIN_ASKED,   /* IN: JOIN was sent */
+    RELAY_JOIN_DONE,    /* RTS messages flow */
+    RELAY_JOIN_ENDED    /* the other half ended */
+} relay_join_state;
+
+typedef struct relay_channel {
+    relay_engine *engine;
+    request_rec *r;
+    const relay_job *job;
+    relay_half half;
+    relay_client client;
+    relay_writer writer;
+    relay_mailbox box;
+
+    relay_connector connector;
+    bool connecting;         /* the connector is at work */
+    int server_fd;           /* to the server, or -1 */
+    bool server_readable;    /* a read may bring something */
+    bool server_full;        /* a write to it was cut short */
+    bool server_eof;         /* it closed; queued data still goes out */
+    relay_sendq held;        /* bytes read from it that the half could not take */
+    uint32_t keepalive;      /* ms; applied to server_fd, 0: none yet */
+
+    bool joined;             /* the back end speaks ncacn_ip_tcp */
+    relay_join_state join;
+    relay_link link;
+    bool link_full;
+    rpch_server role;        /* OUT, joined: the server role's control half */
+    rpch_msec retry;         /* IN, joined: when to look at the table again */
+
+    relay_hash identity;
+    relay_ref ref;           /* generation 0: no entry */
+    bool claimed;            /* the claim was made, whatever came of it */
+    bool open_logged;
+    bool head_sent;          /* OUT: the 200 head went out */
+    bool finished;           /* relay_channel_step has nothing more to do */
+
+    rpch_msec started;
+    rpch_msec open_deadline; /* both halves open, RPCH_NEVER afterwards */
+    rpch_msec idle_deadline;
+    rpch_msec stall_deadline;
+    rpch_msec drain_deadline;
+    rpch_msec last_rpc;      /* of this half */
+    uint64_t rpc_pdus_seen;  /* what last_rpc stands for */
+
+    unsigned rpc_error;      /* the code of a 503, 0: 6ba */
+    const char *cause;       /* for logs; NULL: the machine's reason */
+    bool cause_logged;       /* a line of its own said it already */
+    const char *end_state;   /* the half's state before it finished */
+} relay_channel;
+
+/* A new channel for r, allocated from its pool. NULL when the registry has
+ * no room for it (descriptors), with *rv. */
+relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
+                                    const relay_job *job, apr_status_t *rv);
+
+/* Does everything that can be done now. revents[i] is what poll reported for
+ * descriptor i (0 when it was not polled). */
+void relay_channel_step(relay_channel *ch, const short *revents,
+                        rpch_msec now);
+
+/* Fills fds[RELAY_FD_MAX] with what the channel waits for (fd -1: nothing)
+ * and returns the time of its next timer; a time not after now means that
+ * it should be stepped at once. */
+rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
+                                 rpch_msec now);
+
+/* Ends a finished channel: answer, table, log lines, descriptors. Returns
+ * what the handler returns. */
+int relay_channel_end(relay_channel *ch);
+
+/* The half ends for a reason of ours: status, static reason for the machine,
+ * and the longer cause for logs (NULL: the reason). */
+void relay_channel_fail(relay_channel *ch, int status, const char *reason,
+                        const char *cause);
+
+/* Runs the opening steps that follow the first PDU: policy, limits, table,
+ * connection to the server. */
+void relay_channel_open(relay_channel *ch, rpch_msec now);
+
+/* Joined halves: takes new links from the mailbox, moves messages both ways
+ * over the link, and feeds the server role. */
+void relay_channel_join_step(relay_channel *ch, rpch_msec now);
+
+/* Joined halves: whether another message can be taken now: one RTS PDU may
+ * lead to one in each lane. */
+bool relay_channel_can_receive(relay_channel *ch);
+
+/* IN, joined: looks for the OUT half and asks it to join. */
+void relay_channel_seek(relay_channel *ch, rpch_msec now);
+
+/* Tells the other half why this one ended, and closes the link. */
+void relay_channel_unjoin(relay_channel *ch);
+
+/* Reads from the server socket until it is empty or the half wants no
+ * more. */
+void relay_channel_read_server(relay_channel *ch, rpch_msec now);
+
+/* The writer's sink for IN: the server socket. */
+long relay_channel_to_server(void *baton, const uint8_t *p, size_t len);
+
+/* Sends the half's RTS PDUs for the server when the writer does not (OUT:
+ * over S-OUT). */
+void relay_channel_flush_server_lane(relay_channel *ch);
+
+/* Applies the half's keep-alive interval to the server socket. */
+void relay_channel_keepalive(relay_channel *ch);
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * channel_end.c - how a channel ends: what the client is told (2.1.2.1.3),
+ * what the other half is told, what the log says, what is given back.
+ *
+ * A processing error is a 503 with an RPC error code as long as no response
+ * has begun; a protocol error closes the connection without one.
+ */
+#include <apr_strings.h>
+#include <http_protocol.h>
+#include <unistd.h>
+
+#include "relay/channel.h"
+#include "relay/clock.h"
+
+/* RPC_S_SERVER_UNAVAILABLE. */
+#define RPC_UNAVAILABLE 0x6bau
+
+static const char *cause_of(const relay_channel *ch)
+{
+    const rpch_core *core = relay_half_core(&ch->half);
+    if (ch->cause)
+        return ch->cause;
+    return core->reason ? core->reason : rpch_status_name(core->status);
+}
+
+static bool is_protocol_error(int status)
+{
+    return status == RPCH_E_SYNTAX || status == RPCH_E_UNEXPECTED
+        || status == RPCH_E_ACK || status == RPCH_E_COOKIE
+        || status == RPCH_E_BANNER;
+}
+
+/* Whether the client is owed a 503: it is there, no response has begun, and
+ * the failure is not its own. */
+static bool owes_error(const relay_channel *ch)
+{
+    int status = relay_half_core(&ch->half)->status;
+    if (ch->client.gone || ch->head_sent || !ch->claimed)
+        return false;
+    if (status == RPCH_E_CLOSED)
+        return !ch->open_logged;
+    return status <= RPCH_E_POLICY && status != RPCH_E_LIFETIME
+        && status != RPCH_E_BUG;
+}
+
+static int answer(relay_channel *ch)
+{
+    request_rec *r = ch->r;
+    int status = relay_half_core(&ch->half)->status;
+    if (ch->client.refused)
+        return AP_FILTER_ERROR;
+    r->connection->keepalive = AP_CONN_CLOSE;
+    if (ch->head_sent)
+        return OK;
+    if (owes_error(ch))
+        return relay_answer(r, HTTP_SERVICE_UNAVAILABLE,
+                            apr_psprintf(r->pool, "503 RPC Error: %x",
+                                         ch->rpc_error ? ch->rpc_error
+                                                       : RPC_UNAVAILABLE),
+                            NULL, NULL, 0, true);
+    if (is_protocol_error(status))
+        r->status = HTTP_BAD_REQUEST;
+    else if (status == RPCH_E_TIMEOUT)
+        r->status = HTTP_REQUEST_TIME_OUT;
+    relay_client_drop(&ch->client);
+    return OK;
+}
+
+static void log_end(relay_channel *ch)
+{
+    int status = relay_half_core(&ch->half)->status;
+    relay_counters c = relay_half_counters(&ch->half);
+    int level = APLOG_INFO;
+    const char *tag = "RPX0311";
+    if (!ch->cause_logged && is_protocol_error(status)) {
+        level = APLOG_WARNING;
+        tag = "RPX0340";
+    } else if (!ch->cause_logged
+               && (status == RPCH_E_BUG || status == RPCH_E_ROOM)) {
+        level = APLOG_ERR;
+        tag = "RPX0341";
+    }
+    RELAY_RLOG(ch->engine, level, 0, ch->r,
+               "%s: %s channel of connection %s of %s to %s ended in state "
+               "%s after %" APR_UINT64_T_FMT " bytes in %" APR_UINT64_T_FMT
+               " RPC PDUs: %s", tag,
+               ch->half.dir == RELAY_IN ? "IN" : "OUT",
+               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               ch->job->user, ch->job->target, ch->end_state, c.rpc_bytes,
+               c.rpc_pdus, cause_of(ch));
+}
+
+static void log_summary(relay_channel *ch, const relay_summary *s)
+{
+    RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
+               "RPX0312: virtual connection %s of %s to %s ended after "
+               "%" APR_UINT64_T_FMT " ms%s: in %" APR_UINT64_T_FMT
+               " bytes, %" APR_UINT64_T_FMT " PDUs; out %" APR_UINT64_T_FMT
+               " bytes, %" APR_UINT64_T_FMT " PDUs; %s first: %s",
+               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               ch->job->user, ch->job->target, s->lifetime,
+               s->was_open ? "" : ", never open",
+               s->half[RELAY_IN].rpc_bytes, s->half[RELAY_IN].rpc_pdus,
+               s->half[RELAY_OUT].rpc_bytes, s->half[RELAY_OUT].rpc_pdus,
+               s->first_to_leave == RELAY_IN ? "IN" : "OUT", s->cause);
+}
+
+/* The half leaves the table; an IN half that waits for it learns it. */
+static void release(relay_channel *ch)
+{
+    relay_summary summary;
+    relay_peer peer;
+    relay_counters counters = relay_half_counters(&ch->half);
+    bool waiting;
+    if (ch->ref.generation == 0)
+        return;
+    waiting = ch->joined && ch->half.dir == RELAY_OUT
+           && ch->join == RELAY_JOIN_NONE
+           && relay_table_peer(ch->engine->table, ch->ref, RELAY_OUT, &peer)
+           && peer.owner.pid != 0;
+    if (relay_table_release(ch->engine->table, ch->ref, ch->half.dir,
+                            &counters, relay_half_core(&ch->half)->status,
+                            cause_of(ch), &summary))
+        log_summary(ch, &summary);
+    else if (waiting)
+        relay_broker_wake(ch->engine->dir, &ch->engine->self, &peer.owner,
+                          relay_half_vc(&ch->half));
+}
+
+/* shutdown, not close: the other half may hold a duplicate of the socket. */
+static void close_server(relay_channel *ch)
+{
+    if (ch->connecting)
+        relay_connector_close(&ch->connector);
+    if (ch->server_fd >= 0) {
+        shutdown(ch->server_fd, ch->joined && ch->half.dir == RELAY_IN
+                                ? SHUT_WR : SHUT_RDWR);
+        close(ch->server_fd);
+        ch->server_fd = -1;
+    }
+}
+
+int relay_channel_end(relay_channel *ch)
+{
+    int rc;
+    apr_table_setn(ch->r->notes, "RPC_END", cause_of(ch));
+    relay_channel_unjoin(ch);
+    close_server(ch);
+    log_end(ch);
+    release(ch);
+    relay_client_done(&ch->client);
+    rc = answer(ch);
+    relay_writer_close(&ch->writer);
+    relay_sendq_clear(&ch->held);
+    relay_registry_leave(ch->engine->registry, &ch->box);
+    return rc;
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * engine.c - NOTES
+ *
+ * What all generations of children share (the table, the directory of the
+ * broker sockets) is made once and kept in the process pool; what a child
+ * has (service thread, broker, registry, resolver, blocks) lives in a pool
+ * of its own that nobody destroys. The reason is the end of a child:
+ * prefork runs the child's cleanups inside its signal handler, where no lock
+ * may be taken and no thread joined, and then exit() destroys every pool
+ * while our threads still run. So the threads' memory is outside of that,
+ * the module's code is pinned in a child (it would be unmapped), and the
+ * cleanup only asks the service thread to park and gives it a moment.
+ */
+#include "relay/engine.h"
+
+#include <apr_strings.h>
+#include <dlfcn.h>
+#include <http_config.h>
+#include <mpm_common.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <unixd.h>
+
+#include "relay/clock.h"
+
+/* What outlives restarts. */
+typedef struct kept {
+    relay_table *table;
+    uint32_t max;
+    const char *dir;
+    pid_t pid;
+} kept;
+
+#define KEPT_KEY "mod_rpcproxy-kept"
+
+static apr_status_t remove_dir(void *data)
+{
+    kept *k = data;
+    if (k->pid == getpid())
+        rmdir(k->dir);
+    return APR_SUCCESS;
+}
+
+/* A directory whose sockets' names fit into sun_path: under runtime_dir, or
+ * under the system's temporary directory when that is too deep. */
+static apr_status_t make_dir(kept *k, const char *runtime_dir, apr_pool_t *p,
+                             const char **error)
+{
+    char *dir = apr_psprintf(p, "%s/rpcproxy.XXXXXX", runtime_dir);
+    const char *tmp;
+    if (strlen(dir) > RELAY_BROKER_DIR_MAX) {
+        if (apr_temp_dir_get(&tmp, p) != APR_SUCCESS)
+            tmp = "/tmp";
+        dir = apr_psprintf(p, "%s/rpcproxy.XXXXXX", tmp);
+    }
+    if (strlen(dir) > RELAY_BROKER_DIR_MAX) {
+        *error = apr_psprintf(p, "the path %s is too long for Unix sockets; "
+                              "set DefaultRuntimeDir to a shorter one", dir);
+        return APR_ENAMETOOLONG;
+    }
+    if (mkdtemp(dir) == NULL) {
+        *error = apr_psprintf(p, "cannot make the directory %s for Unix "
+                              "sockets (DefaultRuntimeDir)", dir);
+        return APR_FROM_OS_ERROR(errno);
+    }
+    if (geteuid() == 0 && chown(dir, ap_unixd_config.user_id,
+                                ap_unixd_config.group_id) != 0) {
+        *error = apr_psprintf(p, "cannot give the directory %s to User", dir);
+        return APR_FROM_OS_ERROR(errno);
+    }
+    k->dir = dir;
+    k->pid = getpid();
+    apr_pool_cleanup_register(p, k, remove_dir, apr_pool_cleanup_null);
+    return APR_SUCCESS;
+}
+
+static apr_status_t keep_shared(kept **out, uint32_t max,
+                                const char *runtime_dir, server_rec *s,
+                                const char **error)
+{
+    apr_pool_t *p = s->process->pool;
+    apr_status_t rv;
+    kept *k = ap_retained_data_get(KEPT_KEY);
+    if (k == NULL) {
+        k = ap_retained_data_create(KEPT_KEY, sizeof(*k));
+        k->max = max;
+    }
+    if (k->table == NULL || !relay_table_usable(k->table, k->max)) {
+        rv = relay_table_create(&k->table, k->max, p);
+        if (rv != APR_SUCCESS) {
+            *error = apr_psprintf(p, "cannot allocate shared memory for %u "
+                                  "connections (RpcProxyMaxConnections)",
+                                  (unsigned)k->max);
+            return rv;
+        }
+    }
+    if (k->dir == NULL) {
+        rv = make_dir(k, runtime_dir, p, error);
+        if (rv != APR_SUCCESS)
+            return rv;
+    }
+    *out = k;
+    return APR_SUCCESS;
+}
+
+apr_status_t relay_engine_create(relay_engine **out, int module_index,
+                                 uint32_t max_connections,
+                                 const char *runtime_dir, server_rec *s,
+                                 apr_pool_t *pconf, const char **error)
+{
+    relay_engine *e = apr_pcalloc(pconf, sizeof(*e));
+    apr_status_t rv;
+    kept *k;
+    e->module_index = module_index;
+    e->server = s;
+    *out = e;
+    rv = keep_shared(&k, max_connections, runtime_dir, s, error);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (k->max != max_connections)
+        RELAY_SLOG(e, APLOG_WARNING, 0, s, "RPX0301: RpcProxyMaxConnections "
+                   "stays at %u until httpd is stopped and started",
+                   (unsigned)k->max);
+    e->table = k->table;
+    e->dir = k->dir;
+    return APR_SUCCESS;
+}
+
+static void wake_survivor(void *baton, relay_ref ref, relay_dir dead,
+                          const relay_peer *peer)
+{
+    relay_engine *e = baton;
+    static const rpch_cookie none;
+    if (peer->owner.pid != 0)
+        relay_broker_wake(e->dir, &e->self, &peer->owner, &none);
+}
+
+static void *service(void *baton)
+{
+    relay_engine *e = baton;
+    unsigned reaped;
+    while (!__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE)) {
+        relay_broker_serve(e->broker, 1000);
+        if (__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
+            break;
+        reaped = relay_table_reap(e->table, wake_survivor, e);
+        if (reaped > 0 && !__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
+            RELAY_SLOG(e, APLOG_WARNING, 0, e->server, "RPX0302: %u channels "
+                       "of child processes that died were taken back", reaped);
+    }
+    __atomic_store_n(&e->parked, 1, __ATOMIC_RELEASE);
+    for (;;)
+        pause();
+    return NULL;
+}
+
+static apr_status_t start_service(relay_engine *e)
+{
+    pthread_t thread;
+    sigset_t all, before;
+    int rc;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    rc = pthread_create(&thread, NULL, service, e);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc == 0)
+        pthread_detach(thread);
+    return APR_FROM_OS_ERROR(rc);
+}
+
+/* May run in a signal handler. */
+static apr_status_t child_exit(void *data)
+{
+    relay_engine *e = data;
+    struct timespec ms = { 0, 1000000 };
+    int i;
+    __atomic_store_n(&e->stopping, 1, __ATOMIC_RELEASE);
+    relay_table_child_leave(e->table, &e->self);
+    relay_broker_unlink(e->broker);
+    relay_broker_interrupt(e->broker);
+    for (i = 0; i < 100 && !__atomic_load_n(&e->parked, __ATOMIC_ACQUIRE); i++)
+        nanosleep(&ms, NULL);
+    return APR_SUCCESS;
+}
+
+static void pin_code(void)
+{
+    Dl_info info;
+    if (dladdr((void *)(uintptr_t)&pin_code, &info) && info.dli_fname)
+        dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
+                                     server_rec *s)
+{
+    apr_status_t rv = apr_pool_create_unmanaged_ex(&e->pool, NULL, NULL);
+    if (rv == APR_SUCCESS)
+        rv = relay_table_child_enter(e->table, &e->self);
+    if (rv == APR_SUCCESS)
+        rv = relay_registry_create(&e->registry, e->pool);
+    if (rv == APR_SUCCESS)
+        rv = relay_blocks_create(&e->blocks, RELAY_BLOCKS_KEEP, e->pool);
+    if (rv == APR_SUCCESS)
+        rv = relay_resolver_create(&e->resolver, RELAY_RESOLVER_THREADS,
+                                   e->pool);
+    if (rv == APR_SUCCESS)
+        rv = relay_broker_create(&e->broker, e->dir, &e->self, e->registry,
+                                 e->pool);
+    if (rv != APR_SUCCESS)
+        return rv;
+    pin_code();
+    rv = start_service(e);
+    if (rv == APR_SUCCESS)
+        apr_pool_pre_cleanup_register(pchild, e, child_exit);
+    return rv;
+}
+
+void relay_engine_child_stopping(relay_engine *e)
+{
+    rpch_msec none = 0;
+    __atomic_compare_exchange_n(&e->draining, &none, relay_now(), false,
+                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void relay_engine_stats(relay_engine *e, relay_stats *out)
+{
+    relay_table_stats(e->table, out);
+}

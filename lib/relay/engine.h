@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* engine.h - what the engine is made of; for lib/relay's httpd part only */
+#ifndef RELAY_ENGINE_H
+#define RELAY_ENGINE_H
+
+#include <httpd.h>
+#include <http_log.h>
+
+#include "relay/broker.h"
+#include "relay/relay.h"
+#include "relay/sendq.h"
+
+/* Free blocks that a child keeps for its queues: 4 MiB. */
+#define RELAY_BLOCKS_KEEP 512
+
+/* Helper threads of the resolver, per child. */
+#define RELAY_RESOLVER_THREADS 2
+
+struct relay_engine {
+    int module_index;
+    relay_table *table;   /* shared by all children */
+    const char *dir;      /* of the broker sockets */
+    server_rec *server;
+
+    /* in a child only */
+    apr_pool_t *pool;     /* outlives the child's own cleanups */
+    relay_owner self;     /* pid and nonce of this child */
+    relay_registry *registry;
+    relay_broker *broker;
+    relay_resolver *resolver;
+    relay_blocks *blocks;
+    int stopping;         /* atomic: the service thread is to park */
+    int parked;           /* atomic: it touches nothing any more */
+    int full_logged;      /* atomic: the full table was logged once */
+    rpch_msec draining;   /* atomic: when the child began to stop; 0: not */
+};
+
+/* Logs in the module's name at a request or a server. level with
+ * APLOG_NOERRNO as usual; the format starts with the tag. */
+#define RELAY_RLOG(e, level, rv, r, ...) \
+    ap_log_rerror(__FILE__, __LINE__, (e)->module_index, level, rv, r, \
+                  __VA_ARGS__)
+#define RELAY_SLOG(e, level, rv, s, ...) \
+    ap_log_error(__FILE__, __LINE__, (e)->module_index, level, rv, s, \
+                 __VA_ARGS__)
+
+#endif

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* half.c - dispatch on the direction, and nothing else */
+#include "relay/half.h"
+
+void relay_half_init(relay_half *h, relay_dir dir, const rpch_limits *limits,
+                     const rpch_address *address, unsigned flags,
+                     rpch_log_fn *log, void *baton, rpch_msec now)
+{
+    h->dir = dir;
+    if (dir == RELAY_IN)
+        rpch_inbound_init(&h->m.in, limits, address, flags, log, baton, now);
+    else
+        rpch_outbound_init(&h->m.out, limits, flags, log, baton, now);
+}
+
+const rpch_core *relay_half_core(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? &h->m.in.core : &h->m.out.core;
+}
+
+const rpch_cookie *relay_half_vc(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? &h->m.in.vc : &h->m.out.vc;
+}
+
+relay_counters relay_half_counters(const relay_half *h)
+{
+    relay_counters c;
+    c.rpc_bytes = h->dir == RELAY_IN ? h->m.in.rpc_bytes : h->m.out.rpc_bytes;
+    c.rpc_pdus = h->dir == RELAY_IN ? h->m.in.rpc_pdus : h->m.out.rpc_pdus;
+    return c;
+}
+
+bool relay_half_is_open(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? h->m.in.core.state == RPCH_IN_OPENED
+                              : h->m.out.core.state == RPCH_OUT_OPENED;
+}
+
+const char *relay_half_state_name(const relay_half *h)
+{
+    int state = relay_half_core(h)->state;
+    return h->dir == RELAY_IN ? rpch_in_state_name((rpch_in_state)state)
+                              : rpch_out_state_name((rpch_out_state)state);
+}
+
+int relay_half_client_recv(relay_half *h, const uint8_t *in, size_t len,
+                           rpch_step *step, rpch_msec now)
+{
+    return h->dir == RELAY_IN
+         ? rpch_inbound_client_recv(&h->m.in, in, len, step, now)
+         : rpch_outbound_client_recv(&h->m.out, in, len, step, now);
+}
+
+int relay_half_server_recv(relay_half *h, const uint8_t *in, size_t len,
+                           rpch_step *step, rpch_msec now)
+{
+    return h->dir == RELAY_IN
+         ? rpch_inbound_server_recv(&h->m.in, in, len, step, now)
+         : rpch_outbound_server_recv(&h->m.out, in, len, step, now);
+}
+
+int relay_half_server_rts(relay_half *h, const uint8_t *pdu, size_t len,
+                          rpch_msec now)
+{
+    return h->dir == RELAY_IN
+         ? rpch_inbound_server_rts(&h->m.in, pdu, len, now)
+         : rpch_outbound_server_rts(&h->m.out, pdu, len, now);
+}
+
+int relay_half_connected(relay_half *h, rpch_msec now)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_connected(&h->m.in, now)
+                              : rpch_outbound_connected(&h->m.out, now);
+}
+
+void relay_half_client_closed(relay_half *h)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_client_closed(&h->m.in);
+    else
+        rpch_outbound_client_closed(&h->m.out);
+}
+
+void relay_half_server_closed(relay_half *h)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_server_closed(&h->m.in);
+    else
+        rpch_outbound_server_closed(&h->m.out);
+}
+
+void relay_half_fail(relay_half *h, int status, const char *reason)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_fail(&h->m.in, status, reason);
+    else
+        rpch_outbound_fail(&h->m.out, status, reason);
+}
+
+unsigned relay_half_wants(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_wants(&h->m.in)
+                              : rpch_outbound_wants(&h->m.out);
+}
+
+rpch_msec relay_half_deadline(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_deadline(&h->m.in)
+                              : rpch_outbound_deadline(&h->m.out);
+}
+
+int relay_half_timeout(relay_half *h, rpch_msec now)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_timeout(&h->m.in, now)
+                              : rpch_outbound_timeout(&h->m.out, now);
+}
+
+bool relay_half_may_send(const relay_half *h, uint32_t len)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_may_send(&h->m.in, len)
+                              : rpch_outbound_may_send(&h->m.out, len);
+}
+
+int relay_half_pdu_begin(relay_half *h, uint32_t len)
+{
+    if (h->dir == RELAY_OUT)
+        return rpch_outbound_pdu_begin(&h->m.out, len);
+    rpch_inbound_pdu_begin(&h->m.in, len);
+    return RPCH_OK;
+}
+
+void relay_half_pdu_done(relay_half *h, uint32_t len, rpch_msec now)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_pdu_done(&h->m.in, len, now);
+    else
+        rpch_outbound_pdu_done(&h->m.out, len, now);
+}
+
+rpch_lane *relay_half_to_server(relay_half *h)
+{
+    return h->dir == RELAY_IN ? &h->m.in.to_server : &h->m.out.to_server;
+}
+
+const uint8_t *relay_half_client_buf(const relay_half *h, size_t *len)
+{
+    if (h->dir == RELAY_OUT)
+        return rpch_lane_buf(&h->m.out.to_client, len);
+    *len = 0;
+    return NULL;
+}
+
+void relay_half_client_ack(relay_half *h, size_t len, rpch_msec now)
+{
+    if (h->dir == RELAY_OUT)
+        rpch_outbound_client_ack(&h->m.out, len, now);
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * join.c - NOTES
+ *
+ * With an ncacn_ip_tcp back end there is no server to join the halves: the
+ * OUT channel runs the server role's control half itself, and the IN channel
+ * reaches it over a link. OUT connects to the back end; IN, once it sees in
+ * the table that OUT is ready, asks it to JOIN and gets a duplicate of the
+ * socket. From then on IN writes RPC PDUs to the socket, OUT reads them from
+ * it, and RTS PDUs travel as messages:
+ *
+ *   IN's machine  to_server -- link --> role (S-IN)
+ *   role          to_in     -- link --> IN's machine
+ *   OUT's machine to_server ----------> role (S-OUT)
+ *   role          to_out    ----------> OUT's machine
+ *
+ * A message is taken only while every lane that it may lead to has room.
+ */
+#include <apr_strings.h>
+#include <unistd.h>
+
+#include "relay/channel.h"
+
+/* The table is looked at again after, ms: a wake-up can be lost when a
+ * child ends. */
+#define SEEK_MSEC 1000
+/* A full backlog is tried again after, ms. */
+#define BACKLOG_MSEC 20
+
+bool relay_channel_can_receive(relay_channel *ch)
+{
+    if (ch->half.dir == RELAY_IN)
+        return rpch_lane_has_room(&ch->half.m.in.to_server);
+    return rpch_lane_has_room(&ch->half.m.out.to_server)
+        && rpch_lane_has_room(&ch->half.m.out.to_client)
+        && rpch_lane_has_room(&ch->role.to_in)
+        && rpch_lane_has_room(&ch->role.to_out);
+}
+
+static void drop_link(relay_channel *ch, rpch_msec retry)
+{
+    relay_link_close(&ch->link);
+    ch->join = RELAY_JOIN_NONE;
+    ch->link_full = false;
+    ch->retry = retry;
+}
+
+static apr_status_t ask(relay_channel *ch, const relay_owner *out)
+{
+    char path[128];
+    relay_msg m;
+    apr_status_t rv = relay_broker_path(ch->engine->dir, out, path,
+                                        sizeof(path));
+    if (rv == APR_SUCCESS)
+        rv = relay_link_connect(&ch->link, path);
+    memset(&m, 0, sizeof(m));
+    m.type = RELAY_MSG_HELLO;
+    m.pid = ch->engine->self.pid;
+    m.nonce = ch->engine->self.nonce;
+    if (rv == APR_SUCCESS)
+        rv = relay_link_send(&ch->link, &m, -1);
+    m.type = RELAY_MSG_JOIN;
+    m.vc = *relay_half_vc(&ch->half);
+    m.identity = ch->identity;
+    m.channel = out->channel;
+    if (rv == APR_SUCCESS)
+        rv = relay_link_send(&ch->link, &m, -1);
+    return rv;
+}
+
+void relay_channel_seek(relay_channel *ch, rpch_msec now)
+{
+    relay_peer out;
+    apr_status_t rv;
+    if (ch->link.fd >= 0)
+        return;
+    ch->retry = now + SEEK_MSEC;
+    if (!relay_table_peer(ch->engine->table, ch->ref, RELAY_IN, &out)
+        || out.state == RELAY_HALF_FAILED) {
+        relay_channel_fail(ch, RPCH_E_CONNECT,
+                           "the OUT channel ended before it was open", NULL);
+        return;
+    }
+    if (out.state != RELAY_HALF_READY && out.state != RELAY_HALF_OPEN)
+        return;
+    rv = ask(ch, &out.owner);
+    if (rv == APR_SUCCESS)
+        ch->join = RELAY_JOIN_ASKED;
+    else
+        drop_link(ch, now + (APR_STATUS_IS_EAGAIN(rv) ? BACKLOG_MSEC
+                                                      : SEEK_MSEC));
+}
+
+static apr_status_t say(relay_link *l, relay_msg_type type, int status,
+                        const char *text, int fd)
+{
+    relay_msg m;
+    memset(&m, 0, sizeof(m));
+    m.type = type;
+    m.status = status;
+    apr_cpystrn(m.text, text, sizeof(m.text));
+    return relay_link_send(l, &m, fd);
+}
+
+/* OUT: a link came in. */
+static void accept_join(relay_channel *ch, int fd, const relay_msg *join)
+{
+    relay_link l;
+    relay_link_init(&l);
+    relay_link_adopt(&l, fd);
+    if (ch->half.dir == RELAY_OUT && ch->join == RELAY_JOIN_NONE
+        && ch->server_fd >= 0
+        && rpch_cookie_equal(&join->vc, relay_half_vc(&ch->half))
+        && memcmp(&join->identity, &ch->identity, sizeof(ch->identity)) == 0
+        && say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd) == APR_SUCCESS) {
+        ch->link.fd = l.fd;
+        ch->join = RELAY_JOIN_DONE;
+        return;
+    }
+    say(&l, RELAY_MSG_REFUSE, RPCH_E_COOKIE, "no such half to join", -1);
+    relay_link_close(&l);
+}
+
+static void peer_ended(relay_channel *ch, int status, const char *text)
+{
+    bool asked = ch->join == RELAY_JOIN_ASKED;
+    ch->join = RELAY_JOIN_ENDED;
+    relay_link_close(&ch->link);
+    relay_channel_fail(ch, status >= RPCH_OK ? RPCH_E_CLOSED : status,
+                       asked ? "the OUT channel refused to be joined"
+                             : "the other half ended",
+                       apr_pstrcat(ch->r->pool, "the other half ended: ",
+                                   text, NULL));
+    ch->cause_logged = true;
+}
+
+/* End of file without a word. A peer that was only asked may have ended in
+ * good order: the table tells. */
+static void link_lost(relay_channel *ch, rpch_msec now)
+{
+    if (ch->join == RELAY_JOIN_ASKED) {
+        drop_link(ch, now + BACKLOG_MSEC);
+        return;
+    }
+    peer_ended(ch, RPCH_E_CLOSED, "its child process died");
+}
+
+static void joined(relay_channel *ch, int fd, rpch_msec now)
+{
+    if (ch->half.dir != RELAY_IN || ch->join != RELAY_JOIN_ASKED || fd < 0) {
+        if (fd >= 0)
+            close(fd);
+        peer_ended(ch, RPCH_E_BUG, "a JOINED message out of order");
+        return;
+    }
+    ch->server_fd = fd;
+    ch->join = RELAY_JOIN_DONE;
+    ch->retry = RPCH_NEVER;
+    relay_half_connected(&ch->half, now);
+    relay_channel_keepalive(ch);
+}
+
+static void take_message(relay_channel *ch, const relay_msg *m, int fd,
+                         rpch_msec now)
+{
+    if (fd >= 0 && m->type != RELAY_MSG_JOINED)
+        close(fd);
+    switch (m->type) {
+    case RELAY_MSG_JOINED:
+        joined(ch, fd, now);
+        break;
+    case RELAY_MSG_RTS:
+        if (ch->half.dir == RELAY_IN)
+            relay_half_server_rts(&ch->half, m->pdu, m->pdu_len, now);
+        else
+            rpch_server_in_rts(&ch->role, m->pdu, m->pdu_len, now);
+        break;
+    case RELAY_MSG_END:
+    case RELAY_MSG_REFUSE:
+        peer_ended(ch, m->status, m->text);
+        break;
+    default:
+        peer_ended(ch, RPCH_E_BUG, "an unexpected message");
+        break;
+    }
+}
+
+static void receive(relay_channel *ch, rpch_msec now)
+{
+    relay_msg m;
+    apr_status_t rv;
+    int fd;
+    while (ch->link.fd >= 0 && relay_channel_can_receive(ch)) {
+        rv = relay_link_recv(&ch->link, &m, &fd);
+        if (APR_STATUS_IS_EAGAIN(rv))
+            return;
+        ch->writer.moved = true;
+        if (rv == APR_SUCCESS)
+            take_message(ch, &m, fd, now);
+        else
+            link_lost(ch, now);
+    }
+}
+
+/* The first whole PDU of a lane; lanes that are moved as messages are never
+ * cut within one. */
+static const uint8_t *lane_pdu(const rpch_lane *lane, size_t *len)
+{
+    const uint8_t *p = rpch_lane_buf(lane, len);
+    if (p)
+        *len = (size_t)(p[8] | p[9] << 8);
+    return p;
+}
+
+static void lane_to_link(relay_channel *ch, rpch_lane *lane)
+{
+    const uint8_t *p;
+    size_t len;
+    relay_msg m;
+    apr_status_t rv;
+    memset(&m, 0, sizeof(m));
+    m.type = RELAY_MSG_RTS;
+    while (ch->join == RELAY_JOIN_DONE && !ch->link_full
+           && (p = lane_pdu(lane, &len)) != NULL) {
+        m.pdu = p;
+        m.pdu_len = (uint16_t)len;
+        rv = relay_link_send(&ch->link, &m, -1);
+        ch->link_full = APR_STATUS_IS_EAGAIN(rv);
+        if (rv != APR_SUCCESS)
+            return; /* a dead peer shows when the link is read */
+        rpch_lane_ack(lane, len);
+        ch->writer.moved = true;
+    }
+}
+
+static void feed_role(relay_channel *ch, rpch_msec now)
+{
+    rpch_lane *lane = relay_half_to_server(&ch->half);
+    const uint8_t *p;
+    size_t len;
+    while (relay_channel_can_receive(ch)
+           && (p = lane_pdu(lane, &len)) != NULL) {
+        rpch_server_out_rts(&ch->role, p, len, now);
+        rpch_lane_ack(lane, len);
+        ch->writer.moved = true;
+    }
+    while (rpch_lane_has_room(&ch->half.m.out.to_client)
+           && (p = lane_pdu(&ch->role.to_out, &len)) != NULL) {
+        relay_half_server_rts(&ch->half, p, len, now);
+        rpch_lane_ack(&ch->role.to_out, len);
+        ch->writer.moved = true;
+    }
+    if (ch->role.core.status != RPCH_OK)
+        relay_channel_fail(ch, ch->role.core.status, ch->role.core.reason,
+                           NULL);
+}
+
+void relay_channel_join_step(relay_channel *ch, rpch_msec now)
+{
+    relay_msg join;
+    int fd;
+    while (relay_registry_take(ch->engine->registry, &ch->box, &fd, &join))
+        accept_join(ch, fd, &join);
+    receive(ch, now);
+    if (ch->half.dir == RELAY_IN) {
+        lane_to_link(ch, &ch->half.m.in.to_server);
+    } else {
+        feed_role(ch, now);
+        lane_to_link(ch, &ch->role.to_in);
+    }
+}
+
+void relay_channel_unjoin(relay_channel *ch)
+{
+    const rpch_core *core = relay_half_core(&ch->half);
+    if (ch->link.fd < 0)
+        return;
+    say(&ch->link, RELAY_MSG_END, core->status,
+        ch->cause ? ch->cause : core->reason ? core->reason : "ended", -1);
+    relay_link_close(&ch->link);
+}
