@@ -6,6 +6,7 @@
 #ifndef RELAY_REGISTRY_H
 #define RELAY_REGISTRY_H
 
+#include <apr_errno.h>
 #include <apr_pools.h>
 
 #include "relay/msg.h"
@@ -20,8 +21,8 @@ typedef struct relay_mailbox {
     uint64_t number;   /* the channel's number in this child, never reused */
     int event_fd;      /* readable when something happened; poll it */
     struct {
-        int fd;        /* a link whose HELLO and JOIN were read */
-        relay_msg join;/* that JOIN (no borrowed pointers in it) */
+        int fd;         /* a link whose HELLO and JOIN were read */
+        relay_msg join; /* that JOIN (no borrowed pointers in it) */
     } link[RELAY_MAILBOX_LINKS_MAX];
     int links;
     struct relay_mailbox *next; /* in its bucket */
@@ -30,11 +31,12 @@ typedef struct relay_mailbox {
 /* Makes an empty registry; freed with pool. */
 apr_status_t relay_registry_create(relay_registry **out, apr_pool_t *pool);
 
-/* Enters box: gives it a number and an eventfd. The box is the caller's and
- * must stay until relay_registry_leave. */
+/* Enters box: gives it a number (from 1 on) and an eventfd. The box is the
+ * caller's and must stay until relay_registry_leave. What the system says
+ * when there is no eventfd: then the box is not entered. */
 apr_status_t relay_registry_enter(relay_registry *reg, relay_mailbox *box);
 
-/* Leaves: closes the eventfd and links never taken. */
+/* Leaves: closes the eventfd and links never taken. The number is dead. */
 void relay_registry_leave(relay_registry *reg, relay_mailbox *box);
 
 /* Wakes channel number; false when there is none. Any thread. */
@@ -48,8 +50,9 @@ void relay_registry_wake_all(relay_registry *reg);
 bool relay_registry_deliver(relay_registry *reg, uint64_t number, int fd,
                             const relay_msg *join);
 
-/* The channel takes what came: empties the eventfd, and moves one link to *fd and
- * *join, if there is any (true). Call until false. */
+/* The channel takes what came: empties the eventfd, and moves the oldest link
+ * to *fd and *join, if there is any (true). Call until false: only then has
+ * everything that the eventfd announced been seen. */
 bool relay_registry_take(relay_registry *reg, relay_mailbox *box, int *fd,
                          relay_msg *join);
 

@@ -6,9 +6,12 @@
  * of every generation see it. An entry is one virtual connection, found by
  * its cookie; each of its two halves has at most one holder, a channel of
  * some child. Entries are written under the lock of their shard; the locks
- * are process-shared and robust: when a child dies inside one, the next taker repairs the shard.
+ * are process-shared and robust: when a child dies inside one, the next
+ * taker repairs the shard. No lock is held while a callback runs, and none is
+ * left held by any function here.
  *
- * Nobody learns a cookie from the table by looking from outside: the status page shows counts only.
+ * Nobody learns a cookie from the table by looking from outside: the status
+ * page shows counts only.
  */
 #ifndef RELAY_TABLE_H
 #define RELAY_TABLE_H
@@ -43,7 +46,7 @@ typedef enum relay_half_state {
     RELAY_HALF_OPENING,  /* the channel is there */
     RELAY_HALF_READY,    /* tcp: OUT has its back-end socket and takes a JOIN */
     RELAY_HALF_OPEN,     /* CONN/B3 or CONN/C1 was seen */
-    RELAY_HALF_FAILED    /* ended before it was open */
+    RELAY_HALF_FAILED    /* ended, open or not: it has left for good */
 } relay_half_state;
 
 /* What relay_table_claim is asked. */
@@ -62,8 +65,10 @@ typedef struct relay_claim {
 typedef enum relay_claim_result {
     RELAY_CLAIM_FIRST,   /* a new entry; the other half is not there yet */
     RELAY_CLAIM_SECOND,  /* joined an entry that the other half made */
-    RELAY_CLAIM_IN_USE,  /* that half of that cookie has a channel, or had one */
-    RELAY_CLAIM_FOREIGN, /* the cookie belongs to another user, host or target */
+    RELAY_CLAIM_IN_USE,  /* that half of that cookie has a channel, or had one
+                          * (until both halves have left) */
+    RELAY_CLAIM_FOREIGN, /* the cookie belongs to another user, virtual host,
+                          * target or kind */
     RELAY_CLAIM_FULL,    /* no free entry */
     RELAY_CLAIM_USER_LIMIT,
     RELAY_CLAIM_ADDRESS_LIMIT
@@ -95,7 +100,8 @@ typedef struct relay_summary {
     relay_counters half[2];    /* by relay_dir */
     rpch_msec lifetime;        /* ms since the first half came */
     bool was_open;             /* both halves were open once */
-    char cause[RELAY_CAUSE_MAX]; /* of the half that left first: why the connection ended */
+    char cause[RELAY_CAUSE_MAX]; /* of the half that left first: why the
+                                  * connection ended */
     relay_dir first_to_leave;
 } relay_summary;
 
@@ -106,13 +112,21 @@ typedef struct relay_stats {
     uint32_t open;      /* entries with both halves open */
     uint32_t users;     /* distinct users with channels */
     uint32_t children;  /* registered children */
-    uint64_t claims;    /* ever claimed */
+    uint64_t claims;    /* ever granted */
     uint64_t refused;   /* claims that were refused */
     uint64_t reaped;    /* halves of dead children taken back */
 } relay_stats;
 
-/* Makes a table for max virtual connections in anonymous shared memory that
- * lives as long as pool (the process pool, never pconf). */
+/* The most virtual connections a table can have. */
+#define RELAY_TABLE_ENTRIES_MAX 1048576u
+
+/* The most children that can be registered at once. */
+#define RELAY_CHILDREN_MAX 1024u
+
+/* Makes a table for max (1..RELAY_TABLE_ENTRIES_MAX, else APR_EINVAL) virtual
+ * connections in anonymous shared memory that lives as long as pool (the
+ * process pool, never pconf) of the calling process, and in children forked
+ * from it until they exit. Memory is used as entries are first used. */
 apr_status_t relay_table_create(relay_table **out, uint32_t max,
                                 apr_pool_t *pool);
 
@@ -120,8 +134,8 @@ apr_status_t relay_table_create(relay_table **out, uint32_t max,
  * otherwise the caller makes a new one (old children keep the old one). */
 bool relay_table_usable(const relay_table *t, uint32_t max);
 
-/* Registers the calling child; its owner.pid and owner.nonce are set in *self.
- * APR_ENOSPC when more than 1024 children are registered. */
+/* Registers the calling child; its owner.pid and owner.nonce are set in
+ * *self. APR_ENOSPC when RELAY_CHILDREN_MAX children are registered. */
 apr_status_t relay_table_child_enter(relay_table *t, relay_owner *self);
 
 /* Unregisters the child: halves that it still holds can be reaped. Takes no
@@ -134,15 +148,20 @@ void relay_table_hash(const relay_table *t, const void *text, size_t len,
                       relay_hash *out);
 
 /* Asks for a half of the connection vc. On FIRST and SECOND *ref names the
- * entry and the half is OPENING; on anything else nothing was changed. A half that a dead child held is taken over only after the whole entry was reaped. */
+ * entry and the half is OPENING; on anything else nothing was changed and
+ * ref->generation is 0. What the connection refuses (FOREIGN, IN_USE) goes
+ * before the limits, and those before FULL. A half that a dead child held is
+ * IN_USE until the other half has left too or was reaped with it. The
+ * owner's child must be registered, or the half is reaped. */
 relay_claim_result relay_table_claim(relay_table *t, const relay_claim *claim,
                                      relay_ref *ref);
 
-/* Sets the state of the caller's half (READY, OPEN). */
+/* Sets the state of the caller's half (READY, then OPEN; nothing goes
+ * back). */
 void relay_table_set_state(relay_table *t, relay_ref ref, relay_dir dir,
                            relay_half_state state);
 
-/* What the other half of dir is doing now. False when the entry is gone. */
+/* What the half other than dir is doing now. False when the entry is gone. */
 bool relay_table_peer(relay_table *t, relay_ref ref, relay_dir dir,
                       relay_peer *out);
 
@@ -153,7 +172,8 @@ bool relay_table_find(relay_table *t, const rpch_cookie *vc,
                       relay_ref *ref, relay_peer *out);
 
 /* The back-end address that a half of this connection connected to; set by
- * the first (a second set is ignored), read by the second (len 0: not yet known). */
+ * the first (a second set is ignored), read by the second (len 0: not yet
+ * known). */
 void relay_table_set_address(relay_table *t, relay_ref ref,
                              const relay_addr *addr);
 /* Reads it. */
@@ -166,21 +186,26 @@ void relay_table_touch(relay_table *t, relay_ref ref, rpch_msec now);
  * the entry is gone. */
 rpch_msec relay_table_touched(relay_table *t, relay_ref ref);
 
-/* The half leaves: its channel is counted down, its counters are added, and
- * the first cause is kept. status: rpch_status of its end; cause: one line,
- * copied and cut. Returns true when it was the last half: the entry is free and *out holds what
- * is to be logged. */
+/* The half leaves: its channel is counted down, its counters are kept, and so
+ * is the first cause. status: rpch_status of its end; cause: one line, copied
+ * and cut. Returns true when it was the last half: the entry is free and *out
+ * holds what is to be logged. False, with *out untouched, while the other
+ * half is there, and when this half was not (released or reaped before). */
 bool relay_table_release(relay_table *t, relay_ref ref, relay_dir dir,
                          const relay_counters *counters, int status,
                          const char *cause, relay_summary *out);
 
-/* Called for each half taken back from a dead child, while no lock is held: peer is
- * the other half, to be woken if it is there. */
+/* Called for each half taken back from a dead child, while no lock is held.
+ * peer is the other half, to be woken if it is there (peer->owner.pid is not
+ * 0); dead is FAILED with RPCH_E_CLOSED for it. ref is stale when both halves
+ * are gone. */
 typedef void relay_reap_fn(void *baton, relay_ref ref, relay_dir dead,
                            const relay_peer *peer);
 
-/* Takes back the halves of children that no longer live; their connections
- * end with "its child process died". Returns how many. fn may be NULL. Cheap when nobody died. */
+/* Takes back the halves of children that no longer live: that left, or whose
+ * process is gone (a zombie is not gone yet). Their connections end with "its
+ * child process died". Returns how many. fn may be NULL. Looks at the
+ * registered children only when nobody died; all children may call it. */
 unsigned relay_table_reap(relay_table *t, relay_reap_fn *fn, void *baton);
 
 /* Counts for the status page and tests. */
