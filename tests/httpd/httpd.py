@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real httpd with the module, on ports from the kernel."""
+
+import json
+import os
+import pwd
+import signal
+import urllib.request
+from pathlib import Path
+
+import clients
+import env
+import httpd_conf
+import logs
+
+HTTPD = os.environ.get("HTTPD", "/usr/sbin/apache2")
+
+
+def module_path():
+    """The module under test."""
+    return Path(os.environ.get("MOD_RPCPROXY",
+                               ".libs/mod_rpcproxy.so")).resolve()
+
+
+def _owner():
+    """User and group that httpd's children get."""
+    if os.geteuid() == 0 and not env.in_user_namespace():
+        return "www-data", "www-data"
+    return pwd.getpwuid(os.geteuid()).pw_name, f"#{os.getegid()}"
+
+
+class Httpd:
+    """One running httpd; start() to stop()."""
+
+    def __init__(self, scratch, certs, conf, kdc=None):
+        self.conf, self.certs, self.kdc = conf, certs, kdc
+        self.dir = scratch.dir(f"httpd-{conf.mpm}")
+        self.ports = {name: env.free_port()
+                      for name in ("http", "https", "cert")}
+        self.errors = logs.File(self.dir / "error.log")
+        self.accesses = logs.File(self.dir / "access.log")
+        self.output = self.dir / "stdout"
+        self.process = None
+        self.started_before_test = False
+        httpd_conf.write(conf, self.dir, self.ports, certs, module_path(),
+                         _owner())
+        if conf.auth == "ntlm":
+            users = self.dir / "ntlm.users"
+            users.write_text(f"{env.DOMAIN}:{env.USER}:{env.PASSWORD}\n")
+            users.chmod(0o644)
+        if conf.auth == "negotiate":
+            (self.dir / "http.keytab").write_bytes(kdc.keytab.read_bytes())
+            (self.dir / "http.keytab").chmod(0o644)
+
+    # Starting and stopping.
+
+    def _environ(self):
+        environ = dict(os.environ, LANG="C")
+        environ["NTLM_USER_FILE"] = str(self.dir / "ntlm.users")
+        if self.kdc:
+            environ["KRB5_CONFIG"] = str(self.kdc.config)
+            environ["KRB5RCACHETYPE"] = "none"
+        if os.environ.get("HTTPD_PRELOAD"):
+            environ["LD_PRELOAD"] = os.environ["HTTPD_PRELOAD"]
+            environ.setdefault("ASAN_OPTIONS", "detect_leaks=0")
+        return environ
+
+    def _argv(self, *more):
+        argv = [HTTPD, "-f", str(self.dir / "httpd.conf"), *more]
+        if env.in_user_namespace():
+            # httpd as (namespace) root would try to change its user.
+            argv = ["unshare", "--user", "--map-user=1000",
+                    "--map-group=1000", *argv]
+        return argv
+
+    def configtest(self):
+        """What httpd -t says: (exit status, text)."""
+        done = env.run(self._argv("-t"), env=self._environ(), check=False)
+        return done.returncode, done.stdout
+
+    def start(self):
+        self.process = env.Process("httpd", self._argv("-DFOREGROUND"),
+                                   self.output, env=self._environ())
+        self.process.wait_ready(
+            lambda: all(env.can_connect("127.0.0.1", p)
+                        for p in self.ports.values()), timeout=60)
+        env.wait_until(lambda: len(self.children()) >= 1, "children")
+        return self
+
+    def stop(self):
+        """Stops httpd; raises when its end was not a clean one."""
+        mark = self.errors.mark()
+        code = self.process.stop(signal.SIGTERM, timeout=30)
+        bad = [line.raw for line in logs.bad_lines(self.errors.since(mark))]
+        output = self.output.read_text(errors="replace")
+        if logs.SANITIZER.search(output):
+            bad.append(output[-4000:])
+        if code or bad:
+            raise AssertionError(f"httpd ended with {code}:\n"
+                                 + "\n".join(bad))
+
+    def graceful(self):
+        """apachectl graceful; returns when the new generation serves."""
+        old = set(self.children())
+        os.kill(self.process.pid, signal.SIGUSR1)
+        env.wait_until(lambda: set(self.children()) - old,
+                       "a new generation")
+        env.wait_until(lambda: env.can_connect("127.0.0.1",
+                                               self.ports["http"]),
+                       "the new generation to listen")
+        env.wait_until(self.status, "the new generation to answer")
+        return old
+
+    # Where it is.
+
+    def address(self, tls=False, cert=False):
+        name = "cert" if cert else "https" if tls else "http"
+        return ("127.0.0.1", self.ports[name])
+
+    def via(self, tls=False):
+        """What a real client needs to use this proxy."""
+        auth = "basic" if self.conf.auth == "none" else self.conf.auth
+        return clients.Via("proxy.example.test", self.address(tls)[1], tls,
+                           auth)
+
+    def url(self, path="/", tls=False, cert=False):
+        scheme = "https" if tls or cert else "http"
+        port = self.address(tls, cert)[1]
+        return f"{scheme}://proxy.example.test:{port}{path}"
+
+    # What it says and has.
+
+    def status(self):
+        """The counters of the status page."""
+        url = (f"http://127.0.0.1:{self.ports['http']}"
+               "/rpcproxy-status?format=json")
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return json.load(answer)
+
+    def wait_idle(self, timeout=20):
+        """Waits until the table has no virtual connection any more."""
+        def idle():
+            counts = self.status()
+            return not counts["entries"]
+        env.wait_until(idle, "the table to be empty", timeout)
+
+    def children(self):
+        """The pids of httpd's children."""
+        if not self.process or not self.process.alive():
+            return []
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}"
+                    "/children")
+        try:
+            found = [int(p) for p in path.read_text().split()]
+        except OSError:
+            return []
+        return found
+
+    def resources(self):
+        """pid -> (descriptors that are sockets, threads) of each child."""
+        found = {}
+        for pid in self.children():
+            try:
+                fds = [os.readlink(f) for f in
+                       Path(f"/proc/{pid}/fd").iterdir()]
+                threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
+            except OSError:
+                continue
+            found[pid] = (sum(f.startswith(("socket:", "anon_inode:",
+                                            "pipe:")) for f in fds), threads)
+        return found
+
+    def access_since(self, mark):
+        return [logs.Access(line) for line in self.accesses.since(mark)]
