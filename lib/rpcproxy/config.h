@@ -77,7 +77,8 @@ int64_t rpcproxy_get_of_server(const server_rec *s, rpcproxy_setting id);
 /* Keeps the engine under the main server (post_config). */
 void rpcproxy_set_engine(server_rec *main_server, relay_engine *engine);
 
-/* The engine; NULL before rpcproxy_set_engine. */
+/* The engine; NULL before rpcproxy_set_engine, and in a child process that
+ * could not start it. */
 relay_engine *rpcproxy_engine(void);
 
 #endif

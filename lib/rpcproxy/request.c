@@ -315,12 +315,27 @@ static void send_continue(request_rec *r)
     r->status_line = line;
 }
 
+static int relay(const entry *e)
+{
+    relay_engine *engine = rpcproxy_engine();
+    relay_job *job;
+
+    if (engine == NULL) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, e->r,
+                      "RPX0228: refused: the engine of this child process "
+                      "could not be started, see the log of its start");
+        return relay_answer(e->r, HTTP_SERVICE_UNAVAILABLE,
+                            "503 RPC Error: 6bb", NULL, NULL, 0, true);
+    }
+    job = make_job(e);
+    send_continue(e->r);
+    return relay_serve(engine, e->r, job);
+}
+
 int rpcproxy_handler(request_rec *r)
 {
     entry e = { .r = r };
-    relay_engine *engine = rpcproxy_engine();
     const char *text = NULL;
-    relay_job *job;
     int status;
 
     if (!r->handler || strcmp(r->handler, "rpcproxy") != 0) {
@@ -347,7 +362,5 @@ int rpcproxy_handler(request_rec *r)
     if (status != OK) {
         return refuse(r, status, text);
     }
-    job = make_job(&e);
-    send_continue(r);
-    return relay_serve(engine, r, job);
+    return relay(&e);
 }

@@ -14,10 +14,9 @@
 
 /* One line of the page. */
 typedef struct counter {
-    const char *name;  /* JSON; OpenMetrics with "rpcproxy_" before it */
-    const char *label; /* of OpenMetrics, or NULL; lines of one name follow
-                        * each other */
-    const char *key;   /* JSON when there is a label */
+    const char *key;   /* in JSON */
+    const char *name;  /* in OpenMetrics; those of one name are neighbours */
+    const char *label; /* in OpenMetrics, or "" */
     bool total;        /* counts up for ever */
     const char *help;
     uint64_t value;
@@ -28,25 +27,25 @@ typedef struct counter {
 static void read_counters(const relay_stats *s, counter *out)
 {
     const counter all[COUNTERS] = {
-        { "connections_max", NULL, NULL, false,
+        { "max", "connections_max", "", false,
           "Virtual connections that the table has room for", s->max },
-        { "connections", NULL, NULL, false,
+        { "entries", "connections", "", false,
           "Virtual connections in the table", s->entries },
-        { "connections_open", NULL, NULL, false,
+        { "open", "connections_open", "", false,
           "Virtual connections with both channels open", s->open },
-        { "channels", "direction=\"in\"", "channels_in", false,
+        { "channels_in", "channels", "{channel=\"in\"}", false,
           "Channels", s->halves[RELAY_IN] },
-        { "channels", "direction=\"out\"", "channels_out", false,
+        { "channels_out", "channels", "{channel=\"out\"}", false,
           "Channels", s->halves[RELAY_OUT] },
-        { "users", NULL, NULL, false,
+        { "users", "users", "", false,
           "Distinct users with channels", s->users },
-        { "children", NULL, NULL, false,
+        { "children", "children", "", false,
           "Child processes, those that drain included", s->children },
-        { "channels_claimed", NULL, NULL, true,
+        { "claims", "channels_claimed", "", true,
           "Channels that asked for a place in the table", s->claims },
-        { "channels_refused", NULL, NULL, true,
+        { "refused", "channels_refused", "", true,
           "Channels that got no place in the table", s->refused },
-        { "channels_reaped", NULL, NULL, true,
+        { "reaped", "channels_reaped", "", true,
           "Channels of child processes that died", s->reaped }
     };
 
@@ -60,10 +59,9 @@ static void write_html(request_rec *r, const counter *c)
              "<title>RPC proxy status</title></head>\n"
              "<body><h1>RPC proxy status</h1>\n<table>\n", r);
     for (int i = 0; i < COUNTERS; i++) {
-        ap_rprintf(r, "<tr><th align=\"left\">%s%s%s</th>"
+        ap_rprintf(r, "<tr><th align=\"left\">%s %s</th>"
                    "<td align=\"right\">%" APR_UINT64_T_FMT "</td></tr>\n",
-                   c[i].help, c[i].label ? ", " : "",
-                   c[i].label ? ap_escape_html(r->pool, c[i].label) : "",
+                   c[i].help, ap_escape_html(r->pool, c[i].label),
                    c[i].value);
     }
     ap_rprintf(r, "<tr><th align=\"left\">Process that wrote this</th>"
@@ -77,7 +75,7 @@ static void write_json(request_rec *r, const counter *c)
     ap_rputs("{\n", r);
     for (int i = 0; i < COUNTERS; i++) {
         ap_rprintf(r, "  \"%s\": %" APR_UINT64_T_FMT ",\n",
-                   c[i].key ? c[i].key : c[i].name, c[i].value);
+                   c[i].key, c[i].value);
     }
     ap_rprintf(r, "  \"pid\": %ld\n}\n", (long)getpid());
 }
@@ -93,10 +91,9 @@ static void write_openmetrics(request_rec *r, const counter *c)
                        c[i].total ? "counter" : "gauge", c[i].name,
                        c[i].help);
         }
-        ap_rprintf(r, "rpcproxy_%s%s%s%s%s %" APR_UINT64_T_FMT "\n",
-                   c[i].name, c[i].total ? "_total" : "",
-                   c[i].label ? "{" : "", c[i].label ? c[i].label : "",
-                   c[i].label ? "}" : "", c[i].value);
+        ap_rprintf(r, "rpcproxy_%s%s%s %" APR_UINT64_T_FMT "\n",
+                   c[i].name, c[i].total ? "_total" : "", c[i].label,
+                   c[i].value);
     }
     ap_rputs("# EOF\n", r);
 }
@@ -113,6 +110,9 @@ int rpcproxy_status_handler(request_rec *r)
     r->allowed = AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET) {
         return DECLINED;
+    }
+    if (rpcproxy_engine() == NULL) {
+        return HTTP_SERVICE_UNAVAILABLE;
     }
     memset(&stats, 0, sizeof(stats));
     relay_engine_stats(rpcproxy_engine(), &stats);
