@@ -152,6 +152,12 @@ int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
     return rc;
 }
 
+void rpch_core_read(rpch_pdu_id id, const rpch_rts *rts, rpch_rts_values *v)
+{
+    memset(v, 0, sizeof(*v));
+    (void)rpch_rts_read(id, rts, v);
+}
+
 void rpch_step_pass(rpch_step *step, const rpch_cut *cut)
 {
     step->pass = cut->data;

@@ -32,8 +32,8 @@ typedef struct rpch_step {
 
 /* What a machine wants now; computed, never stored. */
 enum {
-    RPCH_WANT_CLIENT_READ = 0x01, /* bytes from the client (server role: S-IN) */
-    RPCH_WANT_SERVER_READ = 0x02, /* bytes from the server (server role: S-OUT) */
+    RPCH_WANT_CLIENT_READ = 0x01, /* bytes of the client (server role: S-IN) */
+    RPCH_WANT_SERVER_READ = 0x02, /* bytes of the server (server: S-OUT) */
     RPCH_WANT_CONNECT = 0x04,     /* the connection to the server; answer with
                                    * _connected() or _fail() */
     RPCH_WANT_RESPONSE = 0x08,    /* the 200 response head, after to_server is
@@ -143,6 +143,10 @@ void rpch_core_log_rts(const rpch_core *c, const char *what,
  * text ("queued for S-IN"). */
 int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
                    const rpch_rts_values *v, const char *what);
+
+/* The fields of rts, which rpch_rts_is() has found to be id; all others of *v
+ * are set to zero. */
+void rpch_core_read(rpch_pdu_id id, const rpch_rts *rts, rpch_rts_values *v);
 
 /* Fills step from a slice of an RPC PDU that is to be passed on. */
 void rpch_step_pass(rpch_step *step, const rpch_cut *cut);
