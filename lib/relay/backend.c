@@ -155,7 +155,6 @@ static void connected(relay_channel *ch, rpch_msec now)
     relay_half_connected(&ch->half, now);
     if (ch->joined)
         announce_ready(ch);
-    relay_channel_keepalive(ch);
 }
 
 static void connect_step(relay_channel *ch, rpch_msec now)

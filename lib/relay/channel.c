@@ -221,6 +221,7 @@ static bool turn(relay_channel *ch, rpch_msec now)
     }
     note_open(ch);
     note_rpc(ch, now);
+    relay_channel_keepalive(ch);
     return more || ch->writer.moved;
 }
 
@@ -304,6 +305,8 @@ void relay_channel_step(relay_channel *ch, const short *revents,
 {
     bool progress = false;
     take_events(ch, revents);
+    if (revents[RELAY_FD_EVENT])
+        relay_channel_take_mail(ch);
     if (ch->half.dir == RELAY_OUT && ch->client.body_done
         && ch->client.readable) {
         ch->client.readable = false;
@@ -318,7 +321,7 @@ void relay_channel_step(relay_channel *ch, const short *revents,
         relay_half_server_closed(&ch->half);
     if (ch->server_eof
         && (ch->half.dir == RELAY_IN
-            || (!relay_writer_pending(&ch->writer)
+            || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
                 && !relay_client_blocked(&ch->client))))
         relay_half_server_closed(&ch->half);
     arm(ch, progress, now);
@@ -331,6 +334,8 @@ static short client_events(relay_channel *ch)
 {
     short events = 0;
     bool body = !ch->client.body_done;
+    if (ch->client.gone)
+        return 0;
     if (ch->half.dir == RELAY_OUT && !body && !ch->client.junk)
         events |= POLLIN;
     else if (body && wants(ch, RPCH_WANT_CLIENT_READ))

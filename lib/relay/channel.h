@@ -110,8 +110,11 @@ void relay_channel_fail(relay_channel *ch, int status, const char *reason,
  * connection to the server. */
 void relay_channel_open(relay_channel *ch, rpch_msec now);
 
-/* Joined halves: takes new links from the mailbox, moves messages both ways
- * over the link, and feeds the server role. */
+/* Empties the mailbox; a link that came becomes this half's, if it may. */
+void relay_channel_take_mail(relay_channel *ch);
+
+/* Joined halves: moves messages both ways over the link and feeds the server
+ * role. */
 void relay_channel_join_step(relay_channel *ch, rpch_msec now);
 
 /* Joined halves: whether another message can be taken now: one RTS PDU may
@@ -135,7 +138,8 @@ long relay_channel_to_server(void *baton, const uint8_t *p, size_t len);
  * over S-OUT). */
 void relay_channel_flush_server_lane(relay_channel *ch);
 
-/* Applies the half's keep-alive interval to the server socket. */
+/* Applies the half's keep-alive interval to the server socket when it has
+ * changed. */
 void relay_channel_keepalive(relay_channel *ch);
 
 #endif

@@ -108,8 +108,8 @@ static void accept_join(relay_channel *ch, int fd, const relay_msg *join)
     relay_link l;
     relay_link_init(&l);
     relay_link_adopt(&l, fd);
-    if (ch->half.dir == RELAY_OUT && ch->join == RELAY_JOIN_NONE
-        && ch->server_fd >= 0
+    if (ch->joined && ch->half.dir == RELAY_OUT
+        && ch->join == RELAY_JOIN_NONE && ch->server_fd >= 0
         && rpch_cookie_equal(&join->vc, relay_half_vc(&ch->half))
         && memcmp(&join->identity, &ch->identity, sizeof(ch->identity)) == 0
         && say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd) == APR_SUCCESS) {
@@ -157,7 +157,6 @@ static void joined(relay_channel *ch, int fd, rpch_msec now)
     ch->join = RELAY_JOIN_DONE;
     ch->retry = RPCH_NEVER;
     relay_half_connected(&ch->half, now);
-    relay_channel_keepalive(ch);
 }
 
 static void take_message(relay_channel *ch, const relay_msg *m, int fd,
@@ -244,7 +243,7 @@ static void feed_role(relay_channel *ch, rpch_msec now)
         rpch_lane_ack(lane, len);
         ch->writer.moved = true;
     }
-    while (rpch_lane_has_room(&ch->half.m.out.to_client)
+    while (ch->head_sent && rpch_lane_has_room(&ch->half.m.out.to_client)
            && (p = lane_pdu(&ch->role.to_out, &len)) != NULL) {
         relay_half_server_rts(&ch->half, p, len, now);
         rpch_lane_ack(&ch->role.to_out, len);
@@ -255,12 +254,16 @@ static void feed_role(relay_channel *ch, rpch_msec now)
                            NULL);
 }
 
-void relay_channel_join_step(relay_channel *ch, rpch_msec now)
+void relay_channel_take_mail(relay_channel *ch)
 {
     relay_msg join;
     int fd;
     while (relay_registry_take(ch->engine->registry, &ch->box, &fd, &join))
         accept_join(ch, fd, &join);
+}
+
+void relay_channel_join_step(relay_channel *ch, rpch_msec now)
+{
     receive(ch, now);
     if (ch->half.dir == RELAY_IN) {
         lane_to_link(ch, &ch->half.m.in.to_server);

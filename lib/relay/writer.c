@@ -82,10 +82,10 @@ static bool start_pdu(relay_writer *w, const slice *s, int *status)
     size_t n = relay_sendq_peek(&w->queue, head, sizeof(head));
     if (n == 0) {
         n = s->len < sizeof(head) ? s->len : sizeof(head);
+        if (n == 0)
+            return false;
         memcpy(head, s->p, n);
     }
-    if (n == 0)
-        return false;
     if (rpch_pdu_parse(head, n, &pdu, &reason) != RPCH_OK) {
         *status = RPCH_E_BUG;
         relay_half_fail(w->half, RPCH_E_BUG, "a queued PDU has no header");

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_writer.c - relay/writer.h and relay/half.h: order, boundaries, windows */
+#include <apr_general.h>
+
+#include "relay/writer.h"
+#include "rpch_test.h"
+
+#define STREAM_MAX (1 << 20)
+
+/* A sink that takes budget bytes and then says that it is full. */
+typedef struct sink {
+    uint8_t *b;
+    size_t len;
+    size_t budget;
+    bool broken;
+} sink;
+
+static apr_pool_t *pool;
+static relay_blocks *blocks;
+static sink out;
+static relay_half half;
+static relay_writer writer;
+static uint32_t seed;
+
+static uint32_t random_next(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return seed >> 8;
+}
+
+static long take(void *baton, const uint8_t *p, size_t len)
+{
+    sink *s = baton;
+    size_t n = len < s->budget ? len : s->budget;
+    if (s->broken)
+        return -1;
+    ck_assert_uint_le(s->len + n, STREAM_MAX);
+    memcpy(s->b + s->len, p, n);
+    s->len += n;
+    s->budget -= n;
+    return (long)n;
+}
+
+static const rpch_limits limits = {
+    .receive_window = 65536, .channel_lifetime = 1u << 30,
+    .connection_timeout = 120000, .ping_interval = 60000,
+    .first_pdu_timeout = 60000, .open_timeout = 60000
+};
+
+static void feed_rts(rpch_pdu_id id, const rpch_rts_values *v, bool client)
+{
+    uint8_t pdu[RPCH_RTS_SIZE_MAX];
+    size_t len;
+    rpch_step step;
+    ck_assert_int_eq(rpch_rts_make(id, v, pdu, sizeof(pdu), &len), RPCH_OK);
+    ck_assert_int_eq(client
+        ? relay_half_client_recv(&half, pdu, len, &step, 1)
+        : relay_half_server_recv(&half, pdu, len, &step, 1), RPCH_OK);
+    ck_assert_uint_eq(step.used, len);
+}
+
+static rpch_rts_values values(uint32_t window)
+{
+    rpch_rts_values v;
+    memset(&v, 0, sizeof(v));
+    v.version = 1;
+    v.window = window;
+    v.lifetime = 1u << 30;
+    v.timeout = 120000;
+    v.keepalive = 300000;
+    v.cookie[0].b[0] = 0xa0;
+    v.cookie[1].b[0] = 0xc0;
+    return v;
+}
+
+/* An IN half in OPENED whose server offers window; the sink has CONN/B2. */
+static void open_in(uint32_t window)
+{
+    rpch_rts_values v = values(window);
+    static const rpch_address address;
+    relay_half_init(&half, RELAY_IN, &limits, &address, 0, NULL, NULL, 0);
+    relay_writer_init(&writer, &half, true, take, &out, blocks);
+    feed_rts(RPCH_CONN_B1, &v, true);
+    ck_assert_uint_ne(relay_half_wants(&half) & RPCH_WANT_CONNECT, 0);
+    ck_assert_int_eq(relay_half_connected(&half, 1), RPCH_OK);
+    out.budget = STREAM_MAX;
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(out.len, 128);
+    feed_rts(RPCH_CONN_B3, &v, false);
+    ck_assert(relay_half_is_open(&half));
+    out.len = 0;
+}
+
+static void setup(void)
+{
+    ck_assert_int_eq(apr_initialize(), APR_SUCCESS);
+    ck_assert_int_eq(apr_pool_create(&pool, NULL), APR_SUCCESS);
+    ck_assert_int_eq(relay_blocks_create(&blocks, 4, pool), APR_SUCCESS);
+    memset(&out, 0, sizeof(out));
+    out.b = malloc(STREAM_MAX);
+    seed = 7;
+}
+
+static void teardown(void)
+{
+    size_t used, kept;
+    relay_writer_close(&writer);
+    relay_blocks_count(blocks, &used, &kept);
+    ck_assert_uint_eq(used, 0);
+    free(out.b);
+    apr_pool_destroy(pool);
+    apr_terminate();
+}
+
+static size_t make_rpc(uint8_t *p, size_t len, uint8_t fill)
+{
+    static const uint8_t head[8] = { 5, 0, 0, 3, 0x10, 0, 0, 0 };
+    memset(p, fill, len);
+    memcpy(p, head, 8);
+    p[8] = (uint8_t)len;
+    p[9] = (uint8_t)(len >> 8);
+    p[10] = p[11] = 0;
+    return len;
+}
+
+/* Gives the client's bytes to the half and what it passes to the writer. */
+static void client_sends(const uint8_t *p, size_t len)
+{
+    rpch_step step;
+    while (len > 0) {
+        ck_assert_int_eq(relay_half_client_recv(&half, p, len, &step, 1),
+                         RPCH_OK);
+        if (step.pass)
+            ck_assert_int_eq(relay_writer_pass(&writer, &step, 1), RPCH_OK);
+        ck_assert_uint_gt(step.used, 0);
+        p += step.used;
+        len -= step.used;
+    }
+}
+
+/* Cuts what reached the sink: the RPC PDUs must be those of in, whole and in
+ * order; returns the number of RTS PDUs between them. */
+static unsigned check_stream(const uint8_t *in, size_t len)
+{
+    rpch_cutter c;
+    rpch_cut cut;
+    size_t at = 0, pos = 0;
+    unsigned rts = 0;
+    rpch_cutter_init(&c, false);
+    while (at < out.len) {
+        ck_assert_int_eq(rpch_cutter_next(&c, out.b + at, out.len - at, &cut),
+                         RPCH_OK);
+        at += cut.used;
+        if (cut.kind == RPCH_CUT_RTS) {
+            rts++;
+        } else if (cut.kind == RPCH_CUT_RPC) {
+            ck_assert_uint_le(pos + cut.len, len);
+            ck_assert_mem_eq(in + pos, cut.data, cut.len);
+            pos += cut.len;
+        }
+    }
+    ck_assert(rpch_cutter_at_boundary(&c));
+    ck_assert_uint_eq(pos, len);
+    return rts;
+}
+
+START_TEST(test_writer_direct)
+{
+    uint8_t pdu[500];
+    open_in(65536);
+    client_sends(pdu, make_rpc(pdu, sizeof(pdu), 0x11));
+    ck_assert_uint_eq(check_stream(pdu, sizeof(pdu)), 0);
+    ck_assert(!relay_writer_pending(&writer));
+    ck_assert_uint_eq(relay_half_counters(&half).rpc_pdus, 1);
+    ck_assert_uint_eq(relay_half_counters(&half).rpc_bytes, 500);
+}
+END_TEST
+
+START_TEST(test_writer_waits_for_window)
+{
+    uint8_t in[3 * 4000];
+    rpch_rts_values v = values(8192);
+    open_in(8192);
+    make_rpc(in, 4000, 1);
+    make_rpc(in + 4000, 4000, 2);
+    make_rpc(in + 8000, 4000, 3);
+    client_sends(in, sizeof(in));
+    ck_assert_uint_eq(out.len, 8000);
+    ck_assert(relay_writer_pending(&writer));
+    ck_assert(!writer.full);
+    v.ack.bytes_received = 8000;
+    v.ack.available_window = 8192;
+    v.ack.cookie = v.cookie[1];
+    feed_rts(RPCH_FLOW_CONTROL_ACK, &v, false);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    check_stream(in, sizeof(in));
+}
+END_TEST
+
+START_TEST(test_writer_rts_overtakes_a_closed_window)
+{
+    uint8_t in[3 * 4000];
+    rpch_rts_values v = values(8192);
+    open_in(8192);
+    make_rpc(in, 4000, 1);
+    make_rpc(in + 4000, 4000, 2);
+    make_rpc(in + 8000, 4000, 3);
+    client_sends(in, sizeof(in));
+    v.dest = RPCH_DEST_OUT_PROXY;
+    feed_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, true);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(out.len, 8056);
+    ck_assert_uint_eq(check_stream(in, 8000), 1);
+}
+END_TEST
+
+START_TEST(test_writer_rts_never_inside_a_pdu)
+{
+    uint8_t in[1000];
+    rpch_rts_values v = values(65536);
+    open_in(65536);
+    out.budget = 100;
+    client_sends(in, make_rpc(in, sizeof(in), 9));
+    ck_assert_uint_eq(out.len, 100);
+    ck_assert(writer.full);
+    v.dest = RPCH_DEST_OUT_PROXY;
+    feed_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, true);
+    out.budget = STREAM_MAX;
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(out.len, 100);
+    relay_writer_writable(&writer);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(check_stream(in, sizeof(in)), 1);
+}
+END_TEST
+
+START_TEST(test_writer_broken_sink)
+{
+    uint8_t in[100];
+    open_in(65536);
+    out.broken = true;
+    client_sends(in, make_rpc(in, sizeof(in), 9));
+    ck_assert(writer.broken);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+/* Client bytes in random cuts, a sink of random appetite, acks whenever the
+ * window is used up: the stream stays whole. */
+START_TEST(test_writer_random)
+{
+    enum { TOTAL = 400000 };
+    uint8_t *in = malloc(TOTAL + 6000);
+    size_t len = 0, at = 0, acked = 0, n;
+    rpch_rts_values v = values(8192 + 4096u * (uint32_t)(_i % 4));
+    seed = (uint32_t)_i;
+    open_in(v.window);
+    while (len < TOTAL)
+        len += make_rpc(in + len, 16 + random_next() % 5800, (uint8_t)len);
+    while (at < len || relay_writer_pending(&writer)) {
+        n = random_next() % 9000;
+        if (n > len - at)
+            n = len - at;
+        if (relay_half_wants(&half) & RPCH_WANT_CLIENT_READ) {
+            client_sends(in + at, n);
+            at += n;
+        }
+        out.budget = random_next() % 9000;
+        relay_writer_writable(&writer);
+        ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+        if (relay_half_counters(&half).rpc_bytes > acked) {
+            acked = (size_t)relay_half_counters(&half).rpc_bytes;
+            v.ack.bytes_received = (uint32_t)acked;
+            v.ack.available_window = v.window;
+            v.ack.cookie = v.cookie[1];
+            if (writer.left == 0)
+                feed_rts(RPCH_FLOW_CONTROL_ACK, &v, false);
+        }
+    }
+    ck_assert_uint_gt(check_stream(in, len), 0);
+    free(in);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("writer");
+    TCase *t = tcase_create("writer");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, test_writer_direct);
+    tcase_add_test(t, test_writer_waits_for_window);
+    tcase_add_test(t, test_writer_rts_overtakes_a_closed_window);
+    tcase_add_test(t, test_writer_rts_never_inside_a_pdu);
+    tcase_add_test(t, test_writer_broken_sink);
+    tcase_add_loop_test(t, test_writer_random, 0, 50);
+    suite_add_tcase(s, t);
+    return test_main(s);
+}
