@@ -32,7 +32,8 @@ def function_name(text):
     if re.match(r"\s*typedef\b", head) and "{" in text:
         return None
     m = re.search(r"(\w+)\s*\(", head)
-    return m.group(1) if m else None
+    # A macro such as APLOG_USE_MODULE(x) is none.
+    return m.group(1) if m and not m.group(1).isupper() else None
 
 
 def main():

@@ -23,10 +23,12 @@ RPCH_CALLS = ("malloc|calloc|realloc|free|strdup|strndup|alloca|"
 HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
-CORE = {"addr", "broker", "clock", "connector", "link", "msg", "registry",
-        "resolver", "sendq", "table", "siphash"}
-RANK = {"rpch": 0, "core": 1, "relay": 2, "rpcproxy": 3, "mod": 4,
-        "program": 1.5}
+CORE = {"addr", "broker", "clock", "connector", "half", "link", "msg",
+        "registry", "resolver", "sendq", "table", "writer"}
+# The nouns of lib/rpcproxy that know no httpd.
+PLAIN = {"portlist", "route", "value"}
+RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,
+        "rpcproxy": 5, "mod": 6}
 
 
 def noun(path):
@@ -42,6 +44,8 @@ def layer(path):
     part = rest.split("/")[0]
     if part == "relay":
         return "core" if noun(path).split("_")[0] in CORE else "relay"
+    if part == "rpcproxy":
+        return "plain" if noun(path) in PLAIN else "rpcproxy"
     return part
 
 
@@ -59,13 +63,13 @@ def check_include(g, path, line, kind, name):
     if kind == "<":
         if mine == "rpch" and name not in RPCH_SYSTEM:
             g.bad(path, line, f"lib/rpch may not include <{name}>")
-        if mine in ("core", "program") and HTTPD.match(name):
+        if mine in ("core", "plain", "program") and HTTPD.match(name):
             g.bad(path, line, f"the httpd header <{name}> in a layer that "
                   "knows no httpd")
         return None
     target = resolve(g, path, name)
     if not target:
-        if mine in ("rpch", "core", "program") or not HTTPD.match(name):
+        if mine in ("rpch", "core", "plain", "program") or not HTTPD.match(name):
             g.bad(path, line, f"\"{name}\" is no file of this project; "
                   "system headers are written <...>")
         return None
@@ -112,10 +116,14 @@ def cycle(edges):
     return None
 
 
-def module(path):
-    """x.c, x.h, x_part.c with its own x.h: a file's module is its path
-    without ending."""
-    return os.path.splitext(path)[0]
+def module(g, path):
+    """A file's module: its noun. x_part.c, x_part.h are parts of x when there
+    is an x.h beside them."""
+    path = os.path.splitext(path)[0]
+    whole = os.path.join(os.path.dirname(path), noun(path).split("_")[0])
+    if os.path.isfile(os.path.join(g.root, whole + ".h")):
+        return whole
+    return path
 
 
 def main():
@@ -125,7 +133,8 @@ def main():
                    ("lib/", "tests/", "tools/", "bench/"))]
     sources = [f for f in sources if f != "config.h"]
     headers, modules = {}, {}
-    seen = {"rpch": 0, "core": 0, "relay": 0, "rpcproxy": 0, "mod": 0}
+    seen = dict.fromkeys(("rpch", "core", "plain", "relay", "rpcproxy",
+                          "mod"), 0)
     for path in sources:
         text = g.read(path)
         mine = layer(path)
@@ -139,9 +148,9 @@ def main():
             if target and target != path and path.startswith("lib/"):
                 if path.endswith(".h"):
                     headers.setdefault(path, set()).add(target)
-                if module(path) != module(target):
-                    modules.setdefault(module(path), set()).add(
-                        module(target))
+                if module(g, path) != module(g, target):
+                    modules.setdefault(module(g, path), set()).add(
+                        module(g, target))
         if mine == "rpch":
             check_calls(g, path, text)
     for what, edges in (("headers", headers), ("modules", modules)):
