@@ -3,6 +3,11 @@
  * client.h - the client role of one virtual connection, 3.2.2, for tools,
  * tests and benchmarks. HTTP is the caller's: it sends the two requests and
  * tells the status of the OUT response.
+ *
+ * The machine is as strict as the strictest client known: nothing but CONN/A3
+ * and CONN/C2 before it is open, values in their ranges, no recycling. With
+ * RPCH_QUIET it is one that never acknowledges, never pings, and breaks on
+ * every RTS PDU after CONN/C2.
  */
 #ifndef RPCH_CLIENT_H
 #define RPCH_CLIENT_H
@@ -62,7 +67,8 @@ typedef struct rpch_client {
 
 /* Starts the machine: CONN/A1 and CONN/B1 are queued at once (3.2.2.4.1.2).
  * limits: receive_window (of C-OUT), channel_lifetime (of C-IN),
- * ping_interval, open_timeout are used. */
+ * ping_interval (never more than half the timeout of CONN/C2), open_timeout
+ * are used. flags: RPCH_QUIET. */
 void rpch_client_init(rpch_client *m, const rpch_limits *limits,
                       const rpch_client_cookies *cookies, unsigned flags,
                       rpch_log_fn *log, void *baton, rpch_msec now);
@@ -72,14 +78,18 @@ void rpch_client_init(rpch_client *m, const rpch_limits *limits,
 int rpch_client_response(rpch_client *m, int http_status, rpch_msec now);
 
 /* Takes bytes of C-OUT; slices are RPC PDUs for the RPC layer, which calls
- * rpch_client_consumed when it is done with one. */
+ * rpch_client_consumed when it is done with one. One step: call again while
+ * step->used > 0 and input is left; used may be 0 although input is left (see
+ * _wants). Returns RPCH_OK or the machine's error. */
 int rpch_client_out_recv(rpch_client *m, const uint8_t *in, size_t len,
                          rpch_step *step, rpch_msec now);
 
-/* The RPC layer is done with a PDU; may queue an ack for the out-proxy. */
+/* The RPC layer is done with a PDU of pdu_len bytes; may queue an ack for
+ * the out-proxy on C-IN. */
 void rpch_client_consumed(rpch_client *m, uint32_t pdu_len);
 
-/* True when an RPC PDU of pdu_len bytes may start on C-IN. */
+/* True when an RPC PDU of pdu_len bytes may start on C-IN: opened, and both
+ * the in-proxy's window and the channel's lifetime have room. */
 bool rpch_client_may_send(const rpch_client *m, uint32_t pdu_len);
 
 /* An RPC PDU of pdu_len bytes goes out on C-IN. */
@@ -97,13 +107,15 @@ void rpch_client_out_closed(rpch_client *m);
 /* The caller gives up for a reason of its own (status, static reason). */
 void rpch_client_fail(rpch_client *m, int status, const char *reason);
 
-/* RPCH_WANT_SERVER_READ (C-OUT), RPCH_WANT_CLOSE. */
+/* RPCH_WANT_SERVER_READ (C-OUT), RPCH_WANT_CLOSE. C-OUT is not read while the
+ * lane is full or the queue holds more than the window and 64 KiB. */
 unsigned rpch_client_wants(const rpch_client *m);
 
 /* When rpch_client_timeout is due, or RPCH_NEVER. */
 rpch_msec rpch_client_deadline(const rpch_client *m);
 
-/* Runs the timers that are due at now: opening, and the Ping of an idle C-IN. */
+/* Runs the timers that are due at now: opening, and the Ping of an idle C-IN
+ * (3.2.2.6.1). */
 int rpch_client_timeout(rpch_client *m, rpch_msec now);
 
 /* Name of a state ("C2W"). */

@@ -6,6 +6,9 @@
  * RPC PDUs to the outbound proxy; both carry RTS PDUs both ways. With
  * RPCH_JOINED the role is only the control half: RTS PDUs in and out, no
  * payload, no windows.
+ *
+ * The role has no part in channel recycling: when the OUT channel's lifetime
+ * has no room for the next PDU, the caller ends the connection.
  */
 #ifndef RPCH_SERVER_H
 #define RPCH_SERVER_H
@@ -58,11 +61,14 @@ typedef struct rpch_server {
     rpch_cookie out_channel;
     rpch_cookie group;
     rpch_address address;    /* the client's, from CONN/B2 */
-    uint32_t in_window;      /* the in-proxy's window and timeout, for CONN/C1 */
+    uint32_t in_window;      /* the in-proxy's, for CONN/C1 */
     uint32_t in_timeout;
     uint32_t out_lifetime;   /* of C-OUT, from CONN/A2 */
-    uint64_t lifetime_used;  /* our bytes on S-OUT that reach the client, and reported Pings */
+    uint64_t lifetime_used;  /* our bytes on S-OUT that reach the client, and
+                              * reported Pings */
     uint64_t queued;         /* RPC bytes of S-IN not yet consumed */
+    rpch_msec notify_since;  /* bound on reported Pings: 8 KiB (Windows') */
+    uint32_t notified;       /* in four minutes */
 } rpch_server;
 
 /* Starts the machine. limits: receive_window, open_timeout (the connection
@@ -72,25 +78,29 @@ void rpch_server_init(rpch_server *m, const rpch_limits *limits, unsigned flags,
 
 /* Looks at the first PDU of a new TCP connection: which half it opens and of
  * which virtual connection. *is_in: S-IN (CONN/B2) or S-OUT (CONN/A2).
- * RPCH_AGAIN until the PDU is whole, RPCH_E_UNEXPECTED when it is neither. Consumes nothing:
- * feed the same bytes to the machine afterwards. */
+ * RPCH_AGAIN until the PDU is whole, RPCH_E_UNEXPECTED when it is neither,
+ * RPCH_E_SYNTAX when it cannot be read. Consumes nothing: feed the same bytes
+ * to the machine afterwards. */
 int rpch_server_classify(const uint8_t *in, size_t len, bool *is_in,
                          rpch_cookie *vc);
 
 /* Takes bytes of S-IN; slices are RPC PDUs for the RPC layer, which calls
- * rpch_server_consumed when it is done with one. */
+ * rpch_server_consumed when it is done with one. One step: call again while
+ * step->used > 0 and input is left; used may be 0 although input is left (see
+ * _wants). Returns RPCH_OK or the machine's error. */
 int rpch_server_in_recv(rpch_server *m, const uint8_t *in, size_t len,
                         rpch_step *step, rpch_msec now);
 
-/* Takes bytes of S-OUT; never passes a slice. */
+/* Takes bytes of S-OUT; likewise, but it never passes a slice. */
 int rpch_server_out_recv(rpch_server *m, const uint8_t *in, size_t len,
                          rpch_step *step, rpch_msec now);
 
-/* Takes one whole RTS PDU of S-IN. */
+/* Takes one whole RTS PDU of S-IN; with RPCH_JOINED the only way in. Only
+ * while the machine wants RPCH_WANT_CLIENT_READ. */
 int rpch_server_in_rts(rpch_server *m, const uint8_t *pdu, size_t len,
                        rpch_msec now);
 
-/* Takes one whole RTS PDU of S-OUT. */
+/* Takes one whole RTS PDU of S-OUT; likewise, RPCH_WANT_SERVER_READ. */
 int rpch_server_out_rts(rpch_server *m, const uint8_t *pdu, size_t len,
                         rpch_msec now);
 
@@ -107,16 +117,22 @@ void rpch_server_fail(rpch_server *m, int status, const char *reason);
  * FlowControlAck on S-IN. */
 void rpch_server_consumed(rpch_server *m, uint32_t pdu_len);
 
-/* True when an RPC PDU of pdu_len bytes may start on S-OUT. */
+/* True when an RPC PDU of pdu_len bytes may start on S-OUT: opened, the
+ * out-proxy's window has room, and so has the channel's lifetime (when
+ * rpch_server_lifetime_left is below pdu_len it never will: then end the
+ * connection with rpch_server_fail and RPCH_E_LIFETIME). */
 bool rpch_server_may_send(const rpch_server *m, uint32_t pdu_len);
 
-/* An RPC PDU of pdu_len bytes goes out on S-OUT. */
+/* An RPC PDU of pdu_len bytes goes out on S-OUT. With RPCH_JOINED, too: it
+ * counts against the lifetime. */
 void rpch_server_sent(rpch_server *m, uint32_t pdu_len);
 
-/* Bytes left of the OUT channel's lifetime. */
+/* Bytes left of the OUT channel's lifetime (CONN/A2). */
 uint64_t rpch_server_lifetime_left(const rpch_server *m);
 
-/* RPCH_WANT_CLIENT_READ (S-IN), RPCH_WANT_SERVER_READ (S-OUT), RPCH_WANT_CLOSE. */
+/* RPCH_WANT_CLIENT_READ (S-IN), RPCH_WANT_SERVER_READ (S-OUT),
+ * RPCH_WANT_CLOSE. Nothing is read while a lane is full; S-IN not while the
+ * queue holds more than the window and 64 KiB. */
 unsigned rpch_server_wants(const rpch_server *m);
 
 /* When rpch_server_timeout is due, or RPCH_NEVER. */

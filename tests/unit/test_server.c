@@ -1,0 +1,847 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_server.c - the server role machine against 3.2.5 */
+#include "role_test.h"
+
+#include "rpch/server.h"
+
+static rpch_server sv;
+static uint8_t pdu[RPCH_RTS_SIZE_MAX];
+
+static rpch_rts_values a2_values(void)
+{
+    return role_values(0xb0, 0);
+}
+
+static rpch_rts_values b2_values(void)
+{
+    return role_values(0xc0, 0);
+}
+
+static int in_rts(rpch_pdu_id id, const rpch_rts_values *v, rpch_msec now)
+{
+    return rpch_server_in_rts(&sv, pdu, role_rts(id, v, pdu), now);
+}
+
+static int out_rts(rpch_pdu_id id, const rpch_rts_values *v, rpch_msec now)
+{
+    return rpch_server_out_rts(&sv, pdu, role_rts(id, v, pdu), now);
+}
+
+static void start(unsigned flags)
+{
+    rpch_limits l = role_limits();
+
+    rpch_server_init(&sv, &l, flags, NULL, NULL, 1000);
+}
+
+static void drive(rpch_server_state to)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+
+    start(0);
+    if (to == RPCH_SERVER_A2W || to == RPCH_SERVER_OPENED)
+        ck_assert_int_eq(in_rts(RPCH_CONN_B2, &b2, 1000), RPCH_OK);
+    if (to == RPCH_SERVER_B2W || to == RPCH_SERVER_OPENED)
+        ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 1000), RPCH_OK);
+    if (to == RPCH_SERVER_FINISHED)
+        rpch_server_fail(&sv, RPCH_E_POLICY, "the test");
+    ck_assert_int_eq(sv.core.state, to);
+}
+
+static void feed_rpc(bool in)
+{
+    rpch_step step;
+    uint8_t rpc[100];
+    size_t len = role_rpc(rpc, sizeof(rpc), 1);
+
+    if (in)
+        rpch_server_in_recv(&sv, rpc, len, &step, 1000);
+    else
+        rpch_server_out_recv(&sv, rpc, len, &step, 1000);
+}
+
+static void fire(rpch_server_event e)
+{
+    static const struct {
+        bool in;
+        rpch_pdu_id id;
+        rpch_dest dest;
+        bool used;
+    } by[RPCH_SERVER_EV_MAX] = {
+        [RPCH_SERVER_EV_CONN_A2] = { false, RPCH_CONN_A2, 0, true },
+        [RPCH_SERVER_EV_CONN_B2] = { true, RPCH_CONN_B2, 0, true },
+        [RPCH_SERVER_EV_IN_R1_A2] = { true, RPCH_IN_R1_A2, 0, true },
+        [RPCH_SERVER_EV_IN_A6] = { true, RPCH_IN_R1_A6, 0, true },
+        [RPCH_SERVER_EV_IN_R1_B1] = { true, RPCH_IN_R1_B1, 0, true },
+        [RPCH_SERVER_EV_OUT_R1_A4] = { false, RPCH_OUT_R1_A4, 0, true },
+        [RPCH_SERVER_EV_OUT_R2_A4] = { false, RPCH_OUT_R2_A4, 0, true },
+        [RPCH_SERVER_EV_OUT_A8] = { true, RPCH_OUT_R1_A8, 0, true },
+        [RPCH_SERVER_EV_PING_NOTIFY] =
+            { false, RPCH_PING_TRAFFIC_SENT_NOTIFY, 0, true },
+        [RPCH_SERVER_EV_IN_FORWARD] =
+            { true, RPCH_FLOW_CONTROL_ACK_DEST, RPCH_DEST_OUT_PROXY, true },
+        [RPCH_SERVER_EV_OUT_FORWARD] =
+            { false, RPCH_FLOW_CONTROL_ACK_DEST, RPCH_DEST_IN_PROXY, true },
+        [RPCH_SERVER_EV_OUT_ACK] = { false, RPCH_FLOW_CONTROL_ACK, 0, true },
+        [RPCH_SERVER_EV_IN_OTHER] = { true, RPCH_PING, 0, true },
+        [RPCH_SERVER_EV_OUT_OTHER] = { false, RPCH_CONN_C1, 0, true }
+    };
+    rpch_rts_values v = role_values(e == RPCH_SERVER_EV_CONN_A2 ? 0xb0 : 0xc0,
+                                    0xd0);
+
+    v.notify = 1040;
+    v.dest = by[e].dest;
+    v.ack.cookie = role_cookie(0xb0);
+    v.ack.available_window = 65536;
+    if (by[e].used && by[e].in)
+        in_rts(by[e].id, &v, 1000);
+    else if (by[e].used)
+        out_rts(by[e].id, &v, 1000);
+    else if (e == RPCH_SERVER_EV_IN_RPC || e == RPCH_SERVER_EV_OUT_RPC)
+        feed_rpc(e == RPCH_SERVER_EV_IN_RPC);
+    else if (e == RPCH_SERVER_EV_IN_CLOSE)
+        rpch_server_in_closed(&sv);
+    else if (e == RPCH_SERVER_EV_OUT_CLOSE)
+        rpch_server_out_closed(&sv);
+    else if (e == RPCH_SERVER_EV_TIMEOUT)
+        rpch_server_timeout(&sv, 1000 + 900000);
+    else if (e == RPCH_SERVER_EV_FAIL)
+        rpch_server_fail(&sv, RPCH_E_CONNECT, "the test");
+    else
+        ck_abort_msg("event %d is not fired by anything", (int)e);
+}
+
+/* Every pair, written from 7.5 of the specification's tables: S start, A A2W,
+ * B B2W, O opened; x protocol error, c closed, t timeout, f failed;
+ * - no change. Columns: OPEN_START, A2W, B2W, OPENED, FINISHED. */
+static const char *const expected[RPCH_SERVER_EV_MAX] = {
+    [RPCH_SERVER_EV_CONN_A2] = "BOxx-",
+    [RPCH_SERVER_EV_CONN_B2] = "AxOx-",
+    [RPCH_SERVER_EV_IN_R1_A2] = "xxxx-",
+    [RPCH_SERVER_EV_IN_A6] = "xxxx-",
+    [RPCH_SERVER_EV_IN_R1_B1] = "xxxx-",
+    [RPCH_SERVER_EV_OUT_R1_A4] = "xxxx-",
+    [RPCH_SERVER_EV_OUT_R2_A4] = "xxxx-",
+    [RPCH_SERVER_EV_OUT_A8] = "xxxx-",
+    [RPCH_SERVER_EV_PING_NOTIFY] = "xx---",
+    [RPCH_SERVER_EV_IN_FORWARD] = "xxx--",
+    [RPCH_SERVER_EV_OUT_FORWARD] = "xxx--",
+    [RPCH_SERVER_EV_OUT_ACK] = "xxx--",
+    [RPCH_SERVER_EV_IN_OTHER] = "xxxx-",
+    [RPCH_SERVER_EV_OUT_OTHER] = "xxxx-",
+    [RPCH_SERVER_EV_IN_RPC] = "xxx--",
+    [RPCH_SERVER_EV_OUT_RPC] = "xxxx-",
+    [RPCH_SERVER_EV_IN_CLOSE] = "cccc-",
+    [RPCH_SERVER_EV_OUT_CLOSE] = "cccc-",
+    [RPCH_SERVER_EV_TIMEOUT] = "-tt--",
+    [RPCH_SERVER_EV_FAIL] = "ffff-"
+};
+
+static void check_pair(rpch_server_event e, rpch_server_state from)
+{
+    rpch_server_state to = from;
+    int status = from == RPCH_SERVER_FINISHED ? RPCH_E_POLICY : RPCH_OK;
+
+    switch (expected[e][from]) {
+    case 'A': to = RPCH_SERVER_A2W; break;
+    case 'B': to = RPCH_SERVER_B2W; break;
+    case 'O': to = RPCH_SERVER_OPENED; break;
+    case 'x': to = RPCH_SERVER_FINISHED; status = RPCH_E_UNEXPECTED; break;
+    case 'c': to = RPCH_SERVER_FINISHED; status = RPCH_E_CLOSED; break;
+    case 't': to = RPCH_SERVER_FINISHED; status = RPCH_E_TIMEOUT; break;
+    case 'f': to = RPCH_SERVER_FINISHED; status = RPCH_E_CONNECT; break;
+    case '-': break;
+    default: ck_abort();
+    }
+    drive(from);
+    fire(e);
+    ck_assert_msg(sv.core.state == (int)to && sv.core.status == status,
+                  "%s in %s: got %s, %s", rpch_server_event_name(e),
+                  rpch_server_state_name(from),
+                  rpch_server_state_name(sv.core.state),
+                  rpch_status_name(sv.core.status));
+    ck_assert((sv.core.reason == NULL) == (status == RPCH_OK));
+    ck_assert(((rpch_server_wants(&sv) & RPCH_WANT_CLOSE) != 0)
+              == (to == RPCH_SERVER_FINISHED));
+}
+
+START_TEST(test_server_table)
+{
+    int e, s;
+
+    for (e = 0; e < RPCH_SERVER_EV_MAX; e++) {
+        ck_assert_uint_eq(strlen(expected[e]), RPCH_SERVER_STATE_MAX);
+        for (s = 0; s < RPCH_SERVER_STATE_MAX; s++)
+            check_pair(e, s);
+    }
+}
+END_TEST
+
+START_TEST(test_server_names)
+{
+    int i, k;
+
+    for (i = 0; i < RPCH_SERVER_EV_MAX; i++)
+        for (k = 0; k < i; k++)
+            ck_assert_str_ne(rpch_server_event_name(i),
+                             rpch_server_event_name(k));
+    ck_assert_str_eq(rpch_server_state_name(RPCH_SERVER_B2W), "B2W");
+    ck_assert_str_eq(rpch_server_event_name(RPCH_SERVER_EV_CONN_A2),
+                     "CONN/A2");
+    ck_assert_str_eq(rpch_server_state_name(RPCH_SERVER_STATE_MAX), "?");
+    ck_assert_str_eq(rpch_server_event_name(RPCH_SERVER_EV_MAX), "?");
+}
+END_TEST
+
+static void check_lane(rpch_lane *lane, const char *hex)
+{
+    uint8_t want[256];
+    size_t n = test_hex(hex, want, sizeof(want));
+    size_t len;
+    const uint8_t *got = rpch_lane_buf(lane, &len);
+
+    ck_assert_uint_eq(len, n);
+    if (n)
+        ck_assert_mem_eq(got, want, n);
+    rpch_lane_ack(lane, len);
+}
+
+/* C1 has the in-proxy's window and timeout, B3 our window. */
+static void check_opened(void)
+{
+    check_lane(&sv.to_out,
+               "05001403 10000000 2c000000 00000000 00000300"
+               "06000000 01000000 00000000 00800000 02000000 80a90300");
+    check_lane(&sv.to_in,
+               "05001403 10000000 24000000 00000000 00000200"
+               "00000000 00000100 06000000 01000000");
+    ck_assert_uint_eq(sv.lifetime_used, 44);
+    ck_assert_uint_eq(rpch_server_deadline(&sv), RPCH_NEVER);
+    ck_assert_uint_eq(rpch_server_wants(&sv),
+                      RPCH_WANT_CLIENT_READ | RPCH_WANT_SERVER_READ);
+}
+
+START_TEST(test_server_opens_in_either_order)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+    int b2_first;
+
+    b2.window = 32768;
+    b2.timeout = 240000;
+    a2.lifetime = 131072;
+    a2.window = 16384;
+    for (b2_first = 0; b2_first < 2; b2_first++) {
+        start(0);
+        ck_assert_uint_eq(rpch_server_deadline(&sv), RPCH_NEVER);
+        if (b2_first)
+            ck_assert_int_eq(in_rts(RPCH_CONN_B2, &b2, 5000), RPCH_OK);
+        else
+            ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 5000), RPCH_OK);
+        check_lane(&sv.to_out, "");
+        check_lane(&sv.to_in, "");
+        ck_assert(!rpch_server_may_send(&sv, 100));
+        ck_assert_uint_eq(rpch_server_deadline(&sv), 905000);
+        if (b2_first)
+            ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 6000), RPCH_OK);
+        else
+            ck_assert_int_eq(in_rts(RPCH_CONN_B2, &b2, 6000), RPCH_OK);
+        check_opened();
+        ck_assert(rpch_cookie_equal(&sv.vc, &a2.cookie[0]));
+        ck_assert(rpch_cookie_equal(&sv.out_channel, &a2.cookie[1]));
+        ck_assert(rpch_cookie_equal(&sv.in_channel, &b2.cookie[1]));
+        ck_assert(rpch_cookie_equal(&sv.group, &b2.group));
+        ck_assert_uint_eq(sv.address.addr[0], 192);
+        ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 131072 - 44);
+        ck_assert(rpch_server_may_send(&sv, 16384));
+        ck_assert_uint_eq(sv.tx.window, 16384);
+    }
+}
+END_TEST
+
+START_TEST(test_server_refuses_other_cookie)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+
+    a2.cookie[0].b[15] ^= 1;
+    drive(RPCH_SERVER_A2W);
+    ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 0), RPCH_E_COOKIE);
+    check_lane(&sv.to_in, "");
+    b2.cookie[0].b[0] ^= 0x80;
+    drive(RPCH_SERVER_B2W);
+    ck_assert_int_eq(in_rts(RPCH_CONN_B2, &b2, 0), RPCH_E_COOKIE);
+    ck_assert_str_eq(sv.core.reason, "CONN/B2 of another connection");
+    ck_assert_uint_eq(rpch_server_wants(&sv), RPCH_WANT_CLOSE);
+}
+END_TEST
+
+START_TEST(test_server_refuses_small_window)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+
+    a2.window = b2.window = 8191;
+    start(0);
+    ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 0), RPCH_E_SYNTAX);
+    ck_assert_ptr_nonnull(strstr(sv.core.reason, "ReceiveWindowSize"));
+    start(0);
+    ck_assert_int_eq(in_rts(RPCH_CONN_B2, &b2, 0), RPCH_E_SYNTAX);
+    a2.window = 8192;
+    start(0);
+    ck_assert_int_eq(out_rts(RPCH_CONN_A2, &a2, 0), RPCH_OK);
+}
+END_TEST
+
+START_TEST(test_server_classify)
+{
+    rpch_rts_values v = a2_values();
+    rpch_cookie vc;
+    uint8_t rpc[64];
+    bool is_in = true;
+    size_t i, len = role_rts(RPCH_CONN_A2, &v, pdu);
+
+    for (i = 0; i < len; i++)
+        ck_assert_int_eq(rpch_server_classify(pdu, i, &is_in, &vc),
+                         RPCH_AGAIN);
+    ck_assert_int_eq(rpch_server_classify(pdu, len, &is_in, &vc), RPCH_OK);
+    ck_assert(!is_in);
+    ck_assert(rpch_cookie_equal(&vc, &v.cookie[0]));
+
+    len = role_rts(RPCH_CONN_B2, &v, pdu);
+    ck_assert_int_eq(rpch_server_classify(pdu, sizeof(pdu), &is_in, &vc),
+                     RPCH_OK);
+    ck_assert(is_in);
+    pdu[12] = 1; /* call_id */
+    ck_assert_int_eq(rpch_server_classify(pdu, len, &is_in, &vc),
+                     RPCH_E_SYNTAX);
+    len = role_rts(RPCH_IN_R1_A2, &v, pdu);
+    ck_assert_int_eq(rpch_server_classify(pdu, len, &is_in, &vc),
+                     RPCH_E_UNEXPECTED);
+    ck_assert_int_eq(rpch_server_classify(rpc, role_rpc(rpc, 64, 0), &is_in,
+                                          &vc), RPCH_E_UNEXPECTED);
+    rpc[2] = RPCH_PTYPE_RTS;
+    rpc[8] = 0xff;
+    rpc[9] = 0xff;
+    ck_assert_int_eq(rpch_server_classify(rpc, 64, &is_in, &vc),
+                     RPCH_E_SYNTAX);
+    ck_assert_int_eq(rpch_server_classify((const uint8_t *)
+                                          "GET / HTTP/1.1\r\n", 16, &is_in,
+                                          &vc), RPCH_E_SYNTAX);
+}
+END_TEST
+
+/* What a fed stream gave: the RPC bytes in order, PDUs, PDU ends. */
+typedef struct outcome {
+    uint8_t rpc[200000];
+    size_t len;
+    unsigned pdus;
+    uint8_t to_out[512];
+    size_t to_out_len;
+    uint8_t to_in[512];
+    size_t to_in_len;
+    int status;
+} outcome;
+
+static void feed_in(const uint8_t *p, size_t len, int how, uint32_t seed,
+                    outcome *o)
+{
+    size_t at = 0, had = 0;
+    rpch_step step;
+    const uint8_t *lane;
+
+    memset(o, 0, sizeof(*o));
+    while (at < len) {
+        size_t end = at + role_cut(how, len - at, &seed);
+
+        while (at < end) {
+            o->status = rpch_server_in_recv(&sv, p + at, end - at, &step, 1);
+            ck_assert_uint_le(step.used, end - at);
+            at += step.used;
+            if (o->status != RPCH_OK)
+                break;
+            ck_assert_uint_gt(step.used, 0);
+            if (step.pass == NULL)
+                continue;
+            ck_assert(step.first == (had == 0));
+            ck_assert(!step.first || step.pass_len >= 16);
+            memcpy(o->rpc + o->len, step.pass, step.pass_len);
+            o->len += step.pass_len;
+            had += step.pass_len;
+            ck_assert(step.last == (had == step.pdu_len));
+            if (step.last) {
+                o->pdus++;
+                had = 0;
+                rpch_server_consumed(&sv, step.pdu_len);
+            }
+        }
+        if (o->status != RPCH_OK)
+            break;
+    }
+    lane = rpch_lane_buf(&sv.to_out, &o->to_out_len);
+    memcpy(o->to_out, lane, o->to_out_len);
+    lane = rpch_lane_buf(&sv.to_in, &o->to_in_len);
+    memcpy(o->to_in, lane, o->to_in_len);
+}
+
+START_TEST(test_server_in_stream_cuts)
+{
+    static uint8_t stream[200000];
+    static outcome whole, other;
+    rpch_rts_values v = b2_values();
+    rpch_rts_values a2 = a2_values();
+    size_t len = 0, rpc = 0;
+    uint32_t seed;
+
+    len += role_rts(RPCH_CONN_B2, &v, stream + len);
+    rpc += role_rpc(stream + len + rpc, 5840, 1);
+    rpc += role_rpc(stream + len + rpc, 16, 2);
+    rpc += role_rpc(stream + len + rpc, 65535, 3);
+    len += rpc;
+    v.dest = RPCH_DEST_OUT_PROXY;
+    v.ack.cookie = role_cookie(0xb0);
+    len += role_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, stream + len);
+    role_rpc(stream + len, 300, 4);
+    stream[len + 4] = 0; /* big-endian: frag_length 0x012c */
+    stream[len + 8] = 0x01;
+    stream[len + 9] = 0x2c;
+    len += 300;
+    rpc += 300;
+
+    for (seed = 0; seed < 42; seed++) {
+        outcome *o = seed ? &other : &whole;
+
+        start(0);
+        out_rts(RPCH_CONN_A2, &a2, 0);
+        feed_in(stream, len, seed == 0 ? ROLE_WHOLE : seed == 1 ? ROLE_BYTES
+                : ROLE_RANDOM, seed, o);
+        ck_assert_int_eq(o->status, RPCH_OK);
+        ck_assert_uint_eq(o->pdus, 4);
+        ck_assert_uint_eq(o->len, rpc);
+        ck_assert_uint_eq(sv.queued, 0);
+        ck_assert_int_eq(sv.core.state, RPCH_SERVER_OPENED);
+        if (seed)
+            ck_assert_int_eq(memcmp(&whole, &other, sizeof(whole)), 0);
+    }
+    /* C1 and the forwarded ack; B3, an ack for the PDU of the window's size,
+     * and one because another of that size would not fit. */
+    ck_assert_uint_eq(whole.to_out_len, 44 + 56);
+    ck_assert_uint_eq(whole.to_in_len, 36 + 2 * 48);
+}
+END_TEST
+
+START_TEST(test_server_in_syntax_error_cuts)
+{
+    uint8_t stream[400];
+    static outcome o;
+    rpch_rts_values v = b2_values();
+    size_t len = role_rts(RPCH_CONN_B2, &v, stream);
+    uint32_t seed;
+
+    len += role_rpc(stream + len, 100, 1);
+    stream[128] = 4; /* rpc_vers of the RPC PDU */
+    for (seed = 0; seed < 20; seed++) {
+        rpch_rts_values a2 = a2_values();
+
+        start(0);
+        out_rts(RPCH_CONN_A2, &a2, 0);
+        feed_in(stream, len, seed == 0 ? ROLE_WHOLE : seed == 1 ? ROLE_BYTES
+                : ROLE_RANDOM, seed, &o);
+        ck_assert_int_eq(o.status, RPCH_E_SYNTAX);
+        ck_assert_ptr_nonnull(strstr(sv.core.reason, "rpc_vers"));
+        ck_assert_uint_eq(o.len, 0);
+        ck_assert_uint_eq(rpch_server_wants(&sv), RPCH_WANT_CLOSE);
+    }
+}
+END_TEST
+
+START_TEST(test_server_out_stream_cuts)
+{
+    uint8_t stream[600];
+    rpch_rts_values v = a2_values();
+    size_t len = role_rts(RPCH_CONN_A2, &v, stream);
+    int how;
+
+    v.notify = 1040;
+    len += role_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, stream + len);
+    v.ack.cookie = role_cookie(0xb0);
+    v.ack.bytes_received = 0;
+    v.ack.available_window = 12345;
+    len += role_rts(RPCH_FLOW_CONTROL_ACK, &v, stream + len);
+    for (how = ROLE_WHOLE; how <= ROLE_RANDOM; how++) {
+        uint32_t seed = 7;
+        size_t at = 0;
+
+        drive(RPCH_SERVER_A2W);
+        while (at < len) {
+            rpch_step step;
+
+            ck_assert_int_eq(rpch_server_out_recv(
+                &sv, stream + at, role_cut(how, len - at, &seed), &step, 5),
+                RPCH_OK);
+            ck_assert_uint_gt(step.used, 0);
+            ck_assert_ptr_null(step.pass);
+            at += step.used;
+        }
+        ck_assert_int_eq(sv.core.state, RPCH_SERVER_OPENED);
+        ck_assert_uint_eq(sv.lifetime_used, 44 + 1040);
+        ck_assert_uint_eq(sv.tx.avail, 12345);
+    }
+}
+END_TEST
+
+START_TEST(test_server_forwards)
+{
+    rpch_rts_values v = role_values(0xd0, 0);
+    char name[96];
+    size_t len, waiting;
+
+    drive(RPCH_SERVER_OPENED);
+    rpch_lane_ack(&sv.to_out, 1000);
+    rpch_lane_ack(&sv.to_in, 1000);
+    v.dest = RPCH_DEST_OUT_PROXY;
+    in_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0);
+    len = role_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, pdu);
+    ck_assert_mem_eq(rpch_lane_buf(&sv.to_out, &waiting), pdu, len);
+    ck_assert_uint_eq(waiting, len);
+    rpch_lane_ack(&sv.to_out, len);
+    ck_assert_uint_eq(sv.lifetime_used, 44); /* it ends at the out-proxy */
+
+    v.dest = RPCH_DEST_CLIENT;
+    ck_assert_int_eq(in_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
+    role_take(&sv.to_out, name, sizeof(name));
+    ck_assert_str_eq(name, "FlowControlAckWithDestination");
+    ck_assert_uint_eq(sv.lifetime_used, 44 + 56);
+
+    /* A PDU that nobody knows goes on unseen. */
+    len = test_hex("05001403 10000000 24000000 00000000 02000200"
+                   "0d000000 03000000 08000000 00000000", pdu, sizeof(pdu));
+    ck_assert_int_eq(rpch_server_in_rts(&sv, pdu, len, 0), RPCH_OK);
+    ck_assert_mem_eq(rpch_lane_buf(&sv.to_out, &waiting), pdu, len);
+
+    v.dest = RPCH_DEST_IN_PROXY;
+    ck_assert_int_eq(out_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
+    rpch_lane_buf(&sv.to_in, &waiting);
+    ck_assert_uint_eq(waiting, 56);
+}
+END_TEST
+
+START_TEST(test_server_refuses_wrong_destination)
+{
+    static const struct {
+        bool in;
+        rpch_dest dest;
+    } bad[] = {
+        { true, RPCH_DEST_IN_PROXY }, { true, RPCH_DEST_SERVER },
+        { false, RPCH_DEST_CLIENT }, { false, RPCH_DEST_OUT_PROXY }
+    };
+    rpch_rts_values v = role_values(0xd0, 0);
+    size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        drive(RPCH_SERVER_OPENED);
+        v.dest = bad[i].dest;
+        ck_assert_int_eq(bad[i].in
+                         ? in_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0)
+                         : out_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0),
+                         RPCH_E_UNEXPECTED);
+    }
+}
+END_TEST
+
+static int ack(uint8_t cookie, uint32_t received, uint32_t available)
+{
+    rpch_rts_values v = role_values(0, 0);
+
+    v.ack.cookie = role_cookie(cookie);
+    v.ack.bytes_received = received;
+    v.ack.available_window = available;
+    return out_rts(RPCH_FLOW_CONTROL_ACK, &v, 0);
+}
+
+START_TEST(test_server_send_window)
+{
+    drive(RPCH_SERVER_OPENED);
+    ck_assert(rpch_server_may_send(&sv, 65535));
+    rpch_server_sent(&sv, 60000);
+    ck_assert(rpch_server_may_send(&sv, 5536)); /* exactly full */
+    ck_assert(!rpch_server_may_send(&sv, 5537));
+    rpch_server_sent(&sv, 5536);
+    ck_assert(!rpch_server_may_send(&sv, 16));
+
+    ck_assert_int_eq(ack(0xc0, 65536, 65536), RPCH_OK); /* not our channel */
+    ck_assert(!rpch_server_may_send(&sv, 16));
+    ck_assert_int_eq(ack(0xb0, 60000, 60000), RPCH_OK);
+    ck_assert(rpch_server_may_send(&sv, 60000 - 5536));
+    ck_assert(!rpch_server_may_send(&sv, 60000 - 5536 + 1));
+    ck_assert_int_eq(ack(0xb0, 65536, 0xffffffff), RPCH_OK); /* clamped */
+    ck_assert_uint_eq(sv.tx.avail, 65536);
+    ck_assert_uint_eq(sv.lifetime_used, 44 + 65536);
+    ck_assert_int_eq(ack(0xb0, 65537, 65536), RPCH_E_ACK);
+    ck_assert_int_eq(sv.core.state, RPCH_SERVER_FINISHED);
+}
+END_TEST
+
+START_TEST(test_server_takes_ack_addressed_to_it)
+{
+    rpch_rts_values v = role_values(0, 0);
+
+    drive(RPCH_SERVER_OPENED);
+    rpch_server_sent(&sv, 40000);
+    v.dest = RPCH_DEST_SERVER;
+    v.ack.cookie = role_cookie(0xb0);
+    v.ack.bytes_received = 40000;
+    v.ack.available_window = 65536;
+    ck_assert_int_eq(out_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
+    ck_assert_uint_eq(sv.tx.avail, 65536);
+}
+END_TEST
+
+static void take_rpc(size_t len)
+{
+    static uint8_t rpc[65536];
+    size_t at = 0, n = role_rpc(rpc, len, 9);
+
+    while (at < n) {
+        rpch_step step;
+
+        ck_assert_int_eq(rpch_server_in_recv(&sv, rpc + at, n - at, &step, 0),
+                         RPCH_OK);
+        ck_assert_uint_gt(step.used, 0);
+        at += step.used;
+    }
+}
+
+START_TEST(test_server_acknowledges)
+{
+    const char *reason;
+    rpch_rts rts;
+    size_t len;
+    const rpch_ack *a;
+
+    drive(RPCH_SERVER_OPENED);
+    rpch_lane_ack(&sv.to_in, 1000);
+    take_rpc(32768);
+    rpch_server_consumed(&sv, 32768); /* half is left: not yet */
+    rpch_lane_buf(&sv.to_in, &len);
+    ck_assert_uint_eq(len, 0);
+    take_rpc(1000);
+    take_rpc(500);
+    ck_assert_uint_eq(sv.queued, 1500);
+    rpch_server_consumed(&sv, 1000);
+    ck_assert_int_eq(rpch_rts_decode(rpch_lane_buf(&sv.to_in, &len), 48, &rts,
+                                     &reason), RPCH_OK);
+    ck_assert_uint_eq(len, 48);
+    ck_assert(rpch_rts_is(&rts, RPCH_FLOW_CONTROL_ACK));
+    a = &rpch_rts_find(&rts, RPCH_CMD_FLOW_CONTROL_ACK, 0)->u.ack;
+    ck_assert_uint_eq(a->bytes_received, 34268);
+    ck_assert_uint_eq(a->available_window, 65536 - 500);
+    ck_assert_uint_eq(a->cookie.b[0], 0xc0);
+}
+END_TEST
+
+START_TEST(test_server_no_ack_for_part_of_pdu)
+{
+    static uint8_t rpc[65536];
+    rpch_step step;
+    size_t len;
+
+    drive(RPCH_SERVER_OPENED);
+    rpch_lane_ack(&sv.to_in, 1000);
+    take_rpc(30000);
+    role_rpc(rpc, 65535, 1);
+    rpch_server_in_recv(&sv, rpc, 60000, &step, 0);
+    ck_assert_uint_eq(step.pass_len, 60000);
+    rpch_server_consumed(&sv, 30000);
+    rpch_lane_buf(&sv.to_in, &len);
+    ck_assert_uint_eq(len, 0);
+    ck_assert_uint_eq(sv.rx.received, 30000);
+    ck_assert_uint_eq(sv.queued, 60000);
+}
+END_TEST
+
+START_TEST(test_server_stops_reading)
+{
+    rpch_rts_values v = role_values(0xb0, 0);
+    rpch_step step;
+    uint8_t rpc[16];
+    int n = 0;
+
+    drive(RPCH_SERVER_OPENED);
+    while (rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ)
+        take_rpc(16384);
+    ck_assert_uint_gt(sv.queued, 131072); /* window and 64 KiB */
+    ck_assert_uint_le(sv.queued, 131072 + 16384);
+    ck_assert_uint_eq(rpch_server_wants(&sv), RPCH_WANT_SERVER_READ);
+    rpch_server_consumed(&sv, 16384);
+    ck_assert(rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ);
+
+    v.dest = RPCH_DEST_OUT_PROXY;
+    while (rpch_server_wants(&sv) != 0 && n++ < 100)
+        ck_assert_int_eq(in_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
+    ck_assert_int_lt(n, 100);
+    role_rpc(rpc, 16, 1);
+    ck_assert_int_eq(rpch_server_in_recv(&sv, rpc, 16, &step, 0), RPCH_OK);
+    ck_assert_uint_eq(step.used, 0);
+    ck_assert_int_eq(rpch_server_out_recv(&sv, rpc, 16, &step, 0), RPCH_OK);
+    ck_assert_uint_eq(step.used, 0);
+    rpch_lane_ack(&sv.to_out, 10000);
+    rpch_server_in_recv(&sv, rpc, 16, &step, 0);
+    ck_assert_uint_eq(step.used, 16);
+}
+END_TEST
+
+START_TEST(test_server_ping_bytes_are_bounded)
+{
+    rpch_rts_values v = role_values(0, 0);
+
+    drive(RPCH_SERVER_OPENED);
+    v.notify = 8192;
+    ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 1000),
+                     RPCH_OK);
+    ck_assert_uint_eq(sv.lifetime_used, 44 + 8192);
+    ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 241000),
+                     RPCH_OK); /* four minutes later */
+    v.notify = 1;
+    ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 480999),
+                     RPCH_E_UNEXPECTED);
+    ck_assert_uint_eq(sv.lifetime_used, 44 + 2 * 8192);
+
+    drive(RPCH_SERVER_OPENED);
+    v.notify = 0xffffffff;
+    ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 1000),
+                     RPCH_E_UNEXPECTED);
+}
+END_TEST
+
+START_TEST(test_server_lifetime)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+
+    start(0);
+    a2.lifetime = 10044;
+    out_rts(RPCH_CONN_A2, &a2, 0);
+    in_rts(RPCH_CONN_B2, &b2, 0);
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 10000);
+    ck_assert(rpch_server_may_send(&sv, 10000));
+    ck_assert(!rpch_server_may_send(&sv, 10001));
+    rpch_server_sent(&sv, 9000);
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 1000);
+    rpch_server_sent(&sv, 2000);
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 0);
+}
+END_TEST
+
+START_TEST(test_server_setup_timer)
+{
+    drive(RPCH_SERVER_B2W);
+    ck_assert_uint_eq(rpch_server_deadline(&sv), 901000);
+    ck_assert_int_eq(rpch_server_timeout(&sv, 900999), RPCH_OK);
+    ck_assert_int_eq(rpch_server_timeout(&sv, 901000), RPCH_E_TIMEOUT);
+    ck_assert_uint_eq(rpch_server_deadline(&sv), RPCH_NEVER);
+    drive(RPCH_SERVER_OPENED);
+    ck_assert_int_eq(rpch_server_timeout(&sv, RPCH_NEVER - 1), RPCH_OK);
+}
+END_TEST
+
+START_TEST(test_server_joined)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+    size_t len;
+
+    start(RPCH_JOINED);
+    out_rts(RPCH_CONN_A2, &a2, 0);
+    in_rts(RPCH_CONN_B2, &b2, 0);
+    ck_assert_int_eq(sv.core.state, RPCH_SERVER_OPENED);
+    rpch_lane_ack(&sv.to_in, 1000);
+    rpch_server_sent(&sv, 65535);
+    rpch_server_sent(&sv, 65535);
+    ck_assert(rpch_server_may_send(&sv, 65535)); /* no window */
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv),
+                      1073741824 - 44 - 2 * 65535);
+    rpch_server_consumed(&sv, 65535);
+    rpch_lane_buf(&sv.to_in, &len);
+    ck_assert_uint_eq(len, 0); /* and no ack */
+}
+END_TEST
+
+START_TEST(test_server_first_error_sticks)
+{
+    rpch_step step;
+
+    drive(RPCH_SERVER_OPENED);
+    rpch_server_out_closed(&sv);
+    rpch_server_fail(&sv, RPCH_E_TIMEOUT, "later");
+    rpch_server_in_closed(&sv);
+    ck_assert_int_eq(sv.core.status, RPCH_E_CLOSED);
+    ck_assert_str_eq(sv.core.reason, "S-OUT was closed");
+    ck_assert_int_eq(rpch_server_in_recv(&sv, pdu, 10, &step, 0),
+                     RPCH_E_CLOSED);
+    ck_assert_uint_eq(step.used, 0);
+    ck_assert(!rpch_server_may_send(&sv, 16));
+}
+END_TEST
+
+static void count_log(void *baton, int level, const char *what,
+                      const char *detail)
+{
+    unsigned *n = baton;
+
+    ck_assert_ptr_nonnull(what);
+    if (level == RPCH_LOG_TRACE1 && strcmp(detail, "CONN/C1") == 0)
+        n[0]++;
+    if (level == RPCH_LOG_TRACE1 && strstr(detail, "CONN/B2"))
+        n[1]++;
+    if (level == RPCH_LOG_DEBUG && strstr(detail, "OPENED"))
+        n[2]++;
+}
+
+START_TEST(test_server_logs)
+{
+    rpch_rts_values a2 = a2_values();
+    rpch_rts_values b2 = b2_values();
+    rpch_limits l = role_limits();
+    unsigned n[3] = { 0, 0, 0 };
+
+    rpch_server_init(&sv, &l, 0, count_log, n, 0);
+    out_rts(RPCH_CONN_A2, &a2, 0);
+    in_rts(RPCH_CONN_B2, &b2, 0);
+    ck_assert_uint_eq(n[0], 1);
+    ck_assert_uint_eq(n[1], 1);
+    ck_assert_uint_eq(n[2], 1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("server");
+    TCase *t = tcase_create("core");
+
+    tcase_add_test(t, test_server_table);
+    tcase_add_test(t, test_server_names);
+    tcase_add_test(t, test_server_opens_in_either_order);
+    tcase_add_test(t, test_server_refuses_other_cookie);
+    tcase_add_test(t, test_server_refuses_small_window);
+    tcase_add_test(t, test_server_classify);
+    tcase_add_test(t, test_server_in_stream_cuts);
+    tcase_add_test(t, test_server_in_syntax_error_cuts);
+    tcase_add_test(t, test_server_out_stream_cuts);
+    tcase_add_test(t, test_server_forwards);
+    tcase_add_test(t, test_server_refuses_wrong_destination);
+    tcase_add_test(t, test_server_send_window);
+    tcase_add_test(t, test_server_takes_ack_addressed_to_it);
+    tcase_add_test(t, test_server_acknowledges);
+    tcase_add_test(t, test_server_no_ack_for_part_of_pdu);
+    tcase_add_test(t, test_server_stops_reading);
+    tcase_add_test(t, test_server_ping_bytes_are_bounded);
+    tcase_add_test(t, test_server_lifetime);
+    tcase_add_test(t, test_server_setup_timer);
+    tcase_add_test(t, test_server_joined);
+    tcase_add_test(t, test_server_first_error_sticks);
+    tcase_add_test(t, test_server_logs);
+    suite_add_tcase(s, t);
+    return test_main(s);
+}
