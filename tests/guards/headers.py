@@ -54,7 +54,7 @@ def main():
                 continue
             n += 1
             first = offset + len(statement) - len(statement.lstrip())
-            if not re.search(r"\*/[ \t]*\n[ \t]*$", text[:first]):
+            if not re.search(r"\*/[ \t]*\n[ \t]*\Z", text[:first]):
                 g.bad(path, guard.line_of(text, first),
                       f"no comment directly above {name}")
     g.done(n, "functions in headers")
