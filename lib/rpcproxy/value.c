@@ -44,10 +44,11 @@ static bool parse(const char *text, const unit *units, int64_t *out)
     const char *p = text;
 
     for (; *p >= '0' && *p <= '9'; p++) {
-        if (n > (INT64_MAX - 9) / 10) {
+        int digit = *p - '0';
+        if (n > (INT64_MAX - digit) / 10) {
             return false;
         }
-        n = n * 10 + (*p - '0');
+        n = n * 10 + digit;
     }
     if (p == text) {
         return false;
@@ -66,8 +67,8 @@ static bool parse(const char *text, const unit *units, int64_t *out)
 
 static char *text_of(int64_t n, const unit *units, char *out)
 {
-    /* Zero divides by everything; it reads best in the plain unit. */
-    while (units->factor > 1 && (n % units->factor != 0 || n == 0)) {
+    /* Zero divides by everything; it reads best without a unit. */
+    while (n == 0 ? units->name[0] != '\0' : n % units->factor != 0) {
         units++;
     }
     (void)snprintf(out, RPCPROXY_VALUE_TEXT_SIZE, "%lld%s",
