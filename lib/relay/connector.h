@@ -3,6 +3,11 @@
  * connector.h - a TCP connection to the first reachable of several targets:
  * each is resolved, and all its addresses are tried in turn, within one
  * deadline. A step machine: it never blocks.
+ *
+ * A refusal goes on to the next address at once. What does not answer gets
+ * an equal share of the time that is left: it is divided by the addresses of
+ * this target that are still to be tried and the targets after it. So one
+ * dead address, or one name that hangs, does not use up the time of all.
  */
 #ifndef RELAY_CONNECTOR_H
 #define RELAY_CONNECTOR_H
@@ -27,25 +32,29 @@ typedef struct relay_connector {
     relay_lookup *lookup;   /* of candidate at, or NULL */
     int addr;               /* address of the lookup being tried */
     int fd;                 /* connecting or connected socket, or -1 */
-    rpch_msec try_deadline; /* of this address: its share of what is left, so that one dead address does not use up the time of all */
+    rpch_msec try_deadline; /* of this lookup or address: its share */
     relay_addr prefer;      /* tried before everything else when len > 0 */
-    bool preferring;
+    bool preferring;        /* prefer is being tried, or about to be */
     relay_addr peer;        /* the address that fd connects to */
-    char error[RELAY_CONNECTOR_ERROR_SIZE]; /* what failed last: "ex1:6001 (192.0.2.1): Connection refused" */
+    /* What failed last: "ex1:6001 (192.0.2.1): Connection refused". */
+    char error[RELAY_CONNECTOR_ERROR_SIZE];
 } relay_connector;
 
-/* Starts: to[0..n) is tried in order until deadline. prefer may be NULL; it is the
- * address that the other half of the connection chose. wake_fd is an eventfd that is
- * written when a name was resolved. */
+/* Starts: to[0..n), borrowed until relay_connector_close, is tried in order
+ * until deadline. prefer may be NULL; it is the address that the other half
+ * of the connection chose, tried first and not a second time. wake_fd is an
+ * eventfd that is written when a name was resolved; who polls it reads it. */
 void relay_connector_init(relay_connector *c, relay_resolver *resolver,
                           const relay_candidate *to, int n,
                           const relay_addr *prefer, int wake_fd,
                           rpch_msec deadline);
 
 /* Goes on as far as possible at time now. RPCH_AGAIN: poll
- * relay_connector_fd for writing and the wake_fd for reading, until relay_connector_deadline. RPCH_OK:
- * connected; the caller takes c->fd (and sets it to -1), a non-blocking, close-on-exec socket with TCP_NODELAY; c->peer is its address.
- * RPCH_E_CONNECT: all failed or time is up; text in c->error. */
+ * relay_connector_fd for writing and the wake_fd for reading, until
+ * relay_connector_deadline. RPCH_OK: connected; the caller takes c->fd (and
+ * sets it to -1), a non-blocking, close-on-exec socket with TCP_NODELAY;
+ * c->peer is its address. RPCH_E_CONNECT: all failed or time is up, for good;
+ * text in c->error. */
 int relay_connector_step(relay_connector *c, rpch_msec now);
 
 /* The descriptor to poll for writing, or -1. */
