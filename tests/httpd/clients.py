@@ -89,15 +89,16 @@ class Samba:
                 f"HttpAuthOption={via.auth}{extra}]")
 
     def python(self, calls, host, port, via=None, options=(), user=env.USER,
-               password=env.PASSWORD, environ=None, timeout=90):
+               password=env.PASSWORD, environ=None, timeout=90, repeat=1):
         """Answers of python3-samba's calls (samr, mgmt)."""
         return _python("samba_cli.py", str(self.conf),
                        self.binding(host, port, via, options), env.DOMAIN,
-                       user, password, *calls, timeout=timeout,
+                       user, password, str(repeat), *calls, timeout=timeout,
                        environ=environ)
 
     def smbtorture(self, suite, host, port, via=None, options=(),
-                   user=env.USER, password=env.PASSWORD, timeout=90):
+                   user=env.USER, password=env.PASSWORD, environ=None,
+                   timeout=90):
         """The lines of a suite's result: success: ..., failure: ..."""
         argv = ["smbtorture", "-s", str(self.conf),
                 self.binding(host, port, via, options),
@@ -107,7 +108,7 @@ class Samba:
             done = subprocess.run(argv, text=True, stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=timeout,
-                                  errors="replace")
+                                  errors="replace", env=environ)
         except subprocess.TimeoutExpired:
             return [f"error: no end within {timeout} s"]
         lines = [line for line in done.stdout.splitlines()

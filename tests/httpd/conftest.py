@@ -7,6 +7,7 @@ import ssl
 
 import pytest
 
+import backends as backends_
 import clients
 import env
 import logs
@@ -83,6 +84,14 @@ def tls_cert(certs):
     """The same, with the client's certificate."""
     context = ssl.create_default_context(cafile=str(certs.ca))
     context.load_cert_chain(str(certs.client), str(certs.client_key))
+    return context
+
+
+@pytest.fixture(scope="session")
+def tls_other(certs):
+    """And with another client's."""
+    context = ssl.create_default_context(cafile=str(certs.ca))
+    context.load_cert_chain(str(certs.other), str(certs.other_key))
     return context
 
 
@@ -174,33 +183,44 @@ def _strict_servers():
         server.close()
 
 
+@pytest.fixture(scope="session")
+def backends(_strict_servers, samba_dc, rpch_server):
+    """Every real server, by both kinds."""
+    def strict_of(host, port):
+        server = strict_server.StrictServer((host, port))
+        _strict_servers[host, port] = server
+        return server
+    return backends_.Backends(samba_dc, rpch_server, strict_of)
+
+
+@pytest.fixture(autouse=True)
+def strict_peace(_strict_servers):
+    """A test fails when a proxy broke the protocol towards a shared strict
+    server."""
+    yield
+    try:
+        for server in _strict_servers.values():
+            server.check()
+    finally:
+        for server in _strict_servers.values():
+            server.violations.clear()
+
+
 @pytest.fixture
-def strict(_strict_servers):
-    """strict(host, port) is the shared strict server in front of a real
-    one; strict(host, port, plan=...) one of this test. The test fails when
-    a proxy broke the protocol towards any of them."""
+def strict():
+    """strict(target, plan=...): a strict server of this test alone."""
     own = []
 
-    def get(host=None, port=None, **options):
-        target = (host, port) if host else None
-        if not options and target:
-            server = _strict_servers.get(target)
-            if server is None:
-                server = strict_server.StrictServer(target)
-                _strict_servers[target] = server
-        else:
-            server = strict_server.StrictServer(target, **options)
-            own.append(server)
-        return server
+    def get(target=None, **options):
+        own.append(strict_server.StrictServer(target, **options))
+        return own[-1]
     yield get
     try:
-        for server in [*own, *_strict_servers.values()]:
+        for server in own:
             server.check()
     finally:
         for server in own:
             server.close()
-        for server in _strict_servers.values():
-            server.violations.clear()
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ class Scratch:
 
 
 class Certificates:
-    """A certificate authority, a server's certificate and a client's."""
+    """A certificate authority, a server's certificate, two clients'."""
 
     def __init__(self, where):
         self.dir = where
@@ -156,12 +156,15 @@ class Certificates:
         self.server_key = where / "server.key"
         self.client = where / "client.pem"
         self.client_key = where / "client.key"
-        self.client_subject = "CN=alice,O=Example"
+        self.other = where / "other.pem"
+        self.other_key = where / "other.key"
         self._make_ca()
         self._sign("server", "/CN=proxy.example.test",
                    "subjectAltName=DNS:proxy.example.test,DNS:localhost,"
                    "IP:127.0.0.1")
         self._sign("client", "/O=Example/CN=alice",
+                   "extendedKeyUsage=clientAuth")
+        self._sign("other", "/O=Example/CN=bob",
                    "extendedKeyUsage=clientAuth")
 
     def _openssl(self, *argv, **kw):

@@ -141,7 +141,7 @@ class Httpd:
         """Waits until the table has no virtual connection any more."""
         def idle():
             counts = self.status()
-            return not counts["entries"]
+            return not counts["connections"]
         env.wait_until(idle, "the table to be empty", timeout)
 
     def children(self):

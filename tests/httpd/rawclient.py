@@ -55,13 +55,17 @@ class Channel:
         self.sock.sendall(data)
 
     def request(self, method, target, length=None, headers=(), auth=None,
-                version="1.1", path="/rpc/rpcproxy.dll"):
-        """Sends a request's head; the body is the caller's."""
+                version="1.1", path="/rpc/rpcproxy.dll", samba=False):
+        """Sends a request's head; the body is the caller's. samba: in the
+        words of Samba's client, by which rpcproxy-quiet knows it."""
         query = f"?{target}" if target is not None else ""
+        if samba:
+            version = "1.0"
         lines = [f"{method} {path}{query} HTTP/{version}",
                  f"Host: {self.name}", "Accept: application/rpc",
-                 "User-Agent: MSRPC", "Cache-Control: no-cache",
-                 "Connection: Keep-Alive", "Pragma: No-cache"]
+                 "User-Agent: MSRPC", "Cache-Control: no-cache"]
+        lines += (["Connection: keep-alive", "Pragma: no-cache"] if samba
+                  else ["Connection: Keep-Alive", "Pragma: No-cache"])
         if length is not None:
             lines.append(f"Content-Length: {length}")
         if auth:
@@ -137,10 +141,11 @@ class RawClient:
 
     def __init__(self, address, target, tls=None, window=65536,
                  auth=(env.USER, env.PASSWORD), ack=True, cookies=None,
-                 path="/rpc/rpcproxy.dll", headers=(), timeout=30):
+                 path="/rpc/rpcproxy.dll", headers=(), timeout=30,
+                 samba=False):
         self.address, self.target, self.tls = address, target, tls
         self.auth, self.path, self.headers = auth, path, headers
-        self.timeout = timeout
+        self.timeout, self.samba = timeout, samba
         self.window, self.ack = window, ack
         self.vc, self.in_cookie, self.out_cookie, self.group = (
             cookies or [os.urandom(16) for _ in range(4)])
@@ -169,13 +174,15 @@ class RawClient:
     def request_out(self, length=76, channel=None):
         self.cout = channel or self.channel()
         self.cout.request("RPC_OUT_DATA", self.target, length,
-                          self.headers, self.auth, path=self.path)
+                          self.headers, self.auth, path=self.path,
+                         samba=self.samba)
 
     def request_in(self, length=None, channel=None):
         self.cin = channel or self.channel()
         self.cin.request("RPC_IN_DATA", self.target,
                          self.IN_LENGTH if length is None else length,
-                         self.headers, self.auth, path=self.path)
+                         self.headers, self.auth, path=self.path,
+                         samba=self.samba)
 
     def start_out(self):
         self.request_out()

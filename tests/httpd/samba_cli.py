@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes RPC calls with Samba's Python bindings, prints the answers as JSON.
 
-    samba_cli.py CONF BINDING DOMAIN USER PASSWORD CALL...
+    samba_cli.py CONF BINDING DOMAIN USER PASSWORD REPEAT CALL...
+
+REPEAT above 1 makes so many calls on one connection after the others.
 """
 
 import json
@@ -33,6 +35,19 @@ def do_mgmt(binding, lp, creds):
     return sorted(str(i.id.uuid) for i in ids.if_id)
 
 
+def repeat(binding, lp, creds, times):
+    """Makes one call with a long answer many times on one connection."""
+    pipe = samr.samr(binding, lp, creds)
+    server = pipe.Connect2(None, 0x02000000)
+    wanted = String()
+    wanted.string = creds.get_domain()
+    domain = pipe.OpenDomain(server, 0x02000000,
+                             pipe.LookupDomain(server, wanted))
+    for _ in range(times):
+        pipe.QueryDisplayInfo(domain, 1, 0, 100, 65536)
+    return times
+
+
 CALLS = {"samr": do_samr, "mgmt": do_mgmt}
 
 
@@ -51,8 +66,11 @@ def main():
         creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
     answers = {}
     try:
-        for name in sys.argv[6:]:
+        for name in sys.argv[7:]:
             answers[name] = CALLS[name](binding, lp, creds)
+        if int(sys.argv[6]) > 1:
+            answers["repeated"] = repeat(binding, lp, creds,
+                                         int(sys.argv[6]))
     except Exception as e:
         answers["error"] = f"{type(e).__name__}: {e}"
     print(json.dumps(answers))
