@@ -145,10 +145,10 @@ int relay_channel_end(relay_channel *ch)
 {
     int rc;
     apr_table_setn(ch->r->notes, "RPC_END", cause_of(ch));
-    relay_channel_unjoin(ch);
-    close_server(ch);
     log_end(ch);
     release(ch);
+    relay_channel_unjoin(ch);
+    close_server(ch);
     relay_client_done(&ch->client);
     rc = answer(ch);
     relay_writer_close(&ch->writer);

@@ -27,16 +27,20 @@
 
 #include "relay/clock.h"
 
-/* What outlives restarts. */
+/* What outlives restarts. Nothing in it may have a cleanup of ours in the
+ * process pool: at the end of httpd the module's code is gone before that
+ * pool is. */
 typedef struct kept {
+    apr_pool_t *pool;   /* of the table; never destroyed */
     relay_table *table;
     uint32_t max;
     const char *dir;
-    pid_t pid;
+    pid_t pid;          /* who made it */
 } kept;
 
 #define KEPT_KEY "mod_rpcproxy-kept"
 
+/* Succeeds when no child of any generation has its socket there any more. */
 static apr_status_t remove_dir(void *data)
 {
     kept *k = data;
@@ -45,10 +49,11 @@ static apr_status_t remove_dir(void *data)
     return APR_SUCCESS;
 }
 
-/* A directory whose sockets' names fit into sun_path: under runtime_dir, or
- * under the system's temporary directory when that is too deep. */
-static apr_status_t make_dir(kept *k, const char *runtime_dir, apr_pool_t *p,
-                             const char **error)
+/* A name for the directory that leaves room for the sockets' names in
+ * sun_path: under runtime_dir, or under the system's temporary directory
+ * when that is too deep. */
+static apr_status_t choose_dir(kept *k, const char *runtime_dir,
+                               apr_pool_t *p, const char **error)
 {
     char *dir = apr_psprintf(p, "%s/rpcproxy.XXXXXX", runtime_dir);
     const char *tmp;
@@ -67,44 +72,46 @@ static apr_status_t make_dir(kept *k, const char *runtime_dir, apr_pool_t *p,
                               "sockets (DefaultRuntimeDir)", dir);
         return APR_FROM_OS_ERROR(errno);
     }
-    if (geteuid() == 0 && chown(dir, ap_unixd_config.user_id,
-                                ap_unixd_config.group_id) != 0) {
-        *error = apr_psprintf(p, "cannot give the directory %s to User", dir);
-        return APR_FROM_OS_ERROR(errno);
-    }
     k->dir = dir;
-    k->pid = getpid();
-    apr_pool_cleanup_register(p, k, remove_dir, apr_pool_cleanup_null);
     return APR_SUCCESS;
 }
 
-static apr_status_t keep_shared(kept **out, uint32_t max,
-                                const char *runtime_dir, server_rec *s,
-                                const char **error)
+/* The directory of the first start is used as long as it is ours to use. */
+static apr_status_t make_dir(kept *k, const char *runtime_dir, server_rec *s,
+                             apr_pool_t *pconf, const char **error)
 {
     apr_pool_t *p = s->process->pool;
-    apr_status_t rv;
-    kept *k = ap_retained_data_get(KEPT_KEY);
-    if (k == NULL) {
-        k = ap_retained_data_create(KEPT_KEY, sizeof(*k));
-        k->max = max;
+    apr_status_t rv = APR_SUCCESS;
+    if (k->dir == NULL
+        || (mkdir(k->dir, 0700) != 0 && errno != EEXIST))
+        rv = choose_dir(k, runtime_dir, p, error);
+    if (rv != APR_SUCCESS)
+        return rv;
+    if (geteuid() == 0 && chown(k->dir, ap_unixd_config.user_id,
+                                ap_unixd_config.group_id) != 0) {
+        *error = apr_psprintf(p, "cannot give the directory %s to User",
+                              k->dir);
+        return APR_FROM_OS_ERROR(errno);
     }
-    if (k->table == NULL || !relay_table_usable(k->table, k->max)) {
-        rv = relay_table_create(&k->table, k->max, p);
-        if (rv != APR_SUCCESS) {
-            *error = apr_psprintf(p, "cannot allocate shared memory for %u "
-                                  "connections (RpcProxyMaxConnections)",
-                                  (unsigned)k->max);
-            return rv;
-        }
-    }
-    if (k->dir == NULL) {
-        rv = make_dir(k, runtime_dir, p, error);
-        if (rv != APR_SUCCESS)
-            return rv;
-    }
-    *out = k;
+    k->pid = getpid();
+    apr_pool_cleanup_register(pconf, k, remove_dir, apr_pool_cleanup_null);
     return APR_SUCCESS;
+}
+
+static apr_status_t make_table(kept *k, const char **error, apr_pool_t *p)
+{
+    apr_status_t rv = APR_SUCCESS;
+    if (k->table && relay_table_usable(k->table, k->max))
+        return APR_SUCCESS;
+    if (k->pool == NULL)
+        rv = apr_pool_create_unmanaged_ex(&k->pool, NULL, NULL);
+    if (rv == APR_SUCCESS)
+        rv = relay_table_create(&k->table, k->max, k->pool);
+    if (rv != APR_SUCCESS)
+        *error = apr_psprintf(p, "cannot allocate shared memory for %u "
+                              "connections (RpcProxyMaxConnections)",
+                              (unsigned)k->max);
+    return rv;
 }
 
 apr_status_t relay_engine_create(relay_engine **out, int module_index,
@@ -118,7 +125,14 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
     e->module_index = module_index;
     e->server = s;
     *out = e;
-    rv = keep_shared(&k, max_connections, runtime_dir, s, error);
+    k = ap_retained_data_get(KEPT_KEY);
+    if (k == NULL) {
+        k = ap_retained_data_create(KEPT_KEY, sizeof(*k));
+        k->max = max_connections;
+    }
+    rv = make_table(k, error, pconf);
+    if (rv == APR_SUCCESS)
+        rv = make_dir(k, runtime_dir, s, pconf, error);
     if (rv != APR_SUCCESS)
         return rv;
     if (k->max != max_connections)
