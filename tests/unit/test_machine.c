@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_machine.c - the RTS lane, the sticky error and the log lines */
+#include "role_test.h"
+
+static rpch_lane lane;
+
+/* What waits in the lane, compared with len bytes at p. */
+static void expect_lane(const uint8_t *p, size_t len)
+{
+    size_t have;
+    const uint8_t *b = rpch_lane_buf(&lane, &have);
+
+    ck_assert_uint_eq(have, len);
+    ck_assert_int_eq(b == NULL, len == 0);
+    if (len > 0)
+        ck_assert_mem_eq(b, p, len);
+}
+
+START_TEST(test_machine_lane_is_a_queue)
+{
+    rpch_lane_init(&lane);
+    expect_lane(NULL, 0);
+    ck_assert_int_eq(rpch_lane_put(&lane, (const uint8_t *)"abc", 3), RPCH_OK);
+    ck_assert_int_eq(rpch_lane_put(&lane, (const uint8_t *)"def", 3), RPCH_OK);
+    expect_lane((const uint8_t *)"abcdef", 6);
+    rpch_lane_ack(&lane, 2);
+    expect_lane((const uint8_t *)"cdef", 4);
+    rpch_lane_ack(&lane, 0);
+    expect_lane((const uint8_t *)"cdef", 4);
+    rpch_lane_ack(&lane, 100);
+    expect_lane(NULL, 0);
+    ck_assert_int_eq(rpch_lane_put(&lane, NULL, 0), RPCH_OK);
+    expect_lane(NULL, 0);
+}
+END_TEST
+
+/* Fills an empty lane with n bytes. */
+static void fill(size_t n)
+{
+    uint8_t b[RPCH_LANE_SIZE] = { 0 };
+
+    rpch_lane_init(&lane);
+    ck_assert_int_eq(rpch_lane_put(&lane, b, n), RPCH_OK);
+}
+
+START_TEST(test_machine_lane_limits)
+{
+    uint8_t b[RPCH_LANE_SIZE + 1] = { 0 };
+    size_t most = RPCH_LANE_SIZE - RPCH_RTS_SIZE_MAX - RPCH_LANE_RESERVE;
+
+    rpch_lane_init(&lane);
+    ck_assert_int_eq(rpch_lane_put(&lane, b, sizeof(b)), RPCH_E_ROOM);
+    expect_lane(NULL, 0);
+    fill(most);
+    ck_assert(rpch_lane_has_room(&lane));
+    fill(most + 1);
+    ck_assert(!rpch_lane_has_room(&lane));
+    rpch_lane_ack(&lane, 1);
+    ck_assert(rpch_lane_has_room(&lane));
+    fill(RPCH_LANE_SIZE - RPCH_LANE_RESERVE);
+    ck_assert(rpch_lane_has_reserve(&lane));
+    fill(RPCH_LANE_SIZE - RPCH_LANE_RESERVE + 1);
+    ck_assert(!rpch_lane_has_reserve(&lane));
+    fill(RPCH_LANE_SIZE);
+    ck_assert_int_eq(rpch_lane_put(&lane, b, 1), RPCH_E_ROOM);
+}
+END_TEST
+
+/* A random sequence of puts and acks against a plain array. */
+START_TEST(test_machine_lane_random)
+{
+    static uint8_t all[200000];
+    size_t in = 0;
+    size_t out = 0;
+    size_t have;
+    uint32_t seed = 1;
+    uint32_t i;
+
+    for (i = 0; i < sizeof(all); i++)
+        all[i] = (uint8_t)(i * 31 + i / 256);
+    rpch_lane_init(&lane);
+    while (in < sizeof(all) - RPCH_LANE_SIZE) {
+        size_t n = role_cut(ROLE_RANDOM, 600, &seed);
+        bool fits = in - out + n <= RPCH_LANE_SIZE;
+
+        ck_assert_int_eq(rpch_lane_put(&lane, all + in, n),
+                         fits ? RPCH_OK : RPCH_E_ROOM);
+        in += fits ? n : 0;
+        (void)rpch_lane_buf(&lane, &have);
+        n = role_cut(ROLE_RANDOM, 500, &seed);
+        n = n < have ? n : have;
+        rpch_lane_ack(&lane, n);
+        out += n;
+        expect_lane(all + out, in - out);
+    }
+}
+END_TEST
+
+START_TEST(test_machine_lane_make)
+{
+    uint8_t b1[RPCH_RTS_SIZE_MAX];
+    rpch_rts_values v = role_values(0xc0, 0);
+    size_t n = role_rts(RPCH_CONN_B1, &v, b1);
+    uint8_t b[RPCH_LANE_SIZE] = { 0 };
+
+    rpch_lane_init(&lane);
+    ck_assert_int_eq(rpch_lane_make(&lane, RPCH_CONN_B1, &v), RPCH_OK);
+    expect_lane(b1, n);
+    ck_assert_int_eq(rpch_lane_put(&lane, b, RPCH_LANE_SIZE - n - 19),
+                     RPCH_OK);
+    ck_assert_int_eq(rpch_lane_make(&lane, RPCH_PING, &v), RPCH_E_ROOM);
+    ck_assert_uint_eq(lane.end - lane.at, RPCH_LANE_SIZE - 19);
+    rpch_lane_ack(&lane, 1);
+    ck_assert_int_eq(rpch_lane_make(&lane, RPCH_PING, &v), RPCH_OK);
+    ck_assert_uint_eq(lane.end - lane.at, RPCH_LANE_SIZE);
+}
+END_TEST
+
+START_TEST(test_machine_first_error_sticks)
+{
+    rpch_limits l = role_limits();
+    rpch_core c;
+
+    rpch_core_init(&c, &l, RPCH_QUIET, NULL, NULL);
+    ck_assert_int_eq(c.state, 0);
+    ck_assert_int_eq(c.status, RPCH_OK);
+    ck_assert_ptr_null(c.reason);
+    ck_assert_uint_eq(c.flags, RPCH_QUIET);
+    ck_assert_uint_eq(c.limits.ping_interval, l.ping_interval);
+    ck_assert(c.deadline == RPCH_NEVER);
+    c.deadline = 5;
+    rpch_core_end(&c, RPCH_E_ACK, "one");
+    rpch_core_end(&c, RPCH_E_CLOSED, "two");
+    ck_assert_int_eq(c.status, RPCH_E_ACK);
+    ck_assert_str_eq(c.reason, "one");
+    ck_assert(c.deadline == RPCH_NEVER);
+    rpch_core_init(&c, &l, 0, NULL, NULL);
+    rpch_core_end(&c, RPCH_OK, "no error at all");
+    ck_assert_int_eq(c.status, RPCH_E_BUG);
+}
+END_TEST
+
+START_TEST(test_machine_after)
+{
+    ck_assert(rpch_after(1000, 0) == RPCH_NEVER);
+    ck_assert(rpch_after(1000, 5) == 1005);
+    ck_assert(rpch_after(0, RPCH_NEVER) == RPCH_NEVER);
+    ck_assert(rpch_after(1000, RPCH_NEVER - 1001) == RPCH_NEVER - 1);
+    ck_assert(rpch_after(1000, RPCH_NEVER - 1000) == RPCH_NEVER);
+    ck_assert(rpch_after(1000, RPCH_NEVER - 1) == RPCH_NEVER);
+}
+END_TEST
+
+/* Keeps the last line logged. */
+typedef struct last_line {
+    int level;
+    char what[64];
+    char detail[256];
+} last_line;
+
+static void keep(void *baton, int level, const char *what, const char *detail)
+{
+    last_line *l = (last_line *)baton;
+
+    l->level = level;
+    snprintf(l->what, sizeof(l->what), "%s", what);
+    snprintf(l->detail, sizeof(l->detail), "%s", detail);
+}
+
+START_TEST(test_machine_log_lines)
+{
+    rpch_limits l = role_limits();
+    rpch_rts_values v = role_values(0xd0, 0);
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+    const char *reason = "";
+    char longer[300];
+    last_line line;
+    rpch_core c;
+    rpch_rts rts;
+
+    rpch_core_init(&c, &l, 0, keep, &line);
+    rpch_core_log_move(&c, "B3W", "CONN/B3", "OPENED");
+    ck_assert_int_eq(line.level, RPCH_LOG_DEBUG);
+    ck_assert_str_eq(line.what, "transition");
+    ck_assert_str_eq(line.detail, "[B3W] -- CONN/B3 --> [OPENED]");
+    memset(longer, 'x', sizeof(longer));
+    longer[sizeof(longer) - 1] = '\0';
+    rpch_core_log_move(&c, "B3W", longer, "OPENED");
+    ck_assert_int_eq(strncmp(line.detail, "[B3W] -- xxx", 12), 0);
+    ck_assert_uint_lt(strlen(line.detail), sizeof(longer) - 1);
+
+    ck_assert_int_eq(rpch_rts_decode(b, role_rts(RPCH_OUT_R1_A1, &v, b), &rts,
+                                     &reason), RPCH_OK);
+    rpch_core_log_rts(&c, "received on S-OUT", &rts);
+    ck_assert_int_eq(line.level, RPCH_LOG_TRACE1);
+    ck_assert_str_eq(line.what, "received on S-OUT");
+    ck_assert_int_eq(strncmp(line.detail, "OUT_R1/A1=", 10), 0);
+
+    rpch_lane_init(&lane);
+    ck_assert_int_eq(rpch_core_make(&c, &lane, RPCH_PING, &v, "queued"),
+                     RPCH_OK);
+    ck_assert_str_eq(line.what, "queued");
+    ck_assert_str_eq(line.detail, "Ping");
+    fill(RPCH_LANE_SIZE);
+    line.what[0] = '\0';
+    ck_assert_int_eq(rpch_core_make(&c, &lane, RPCH_PING, &v, "queued"),
+                     RPCH_E_ROOM);
+    ck_assert_str_eq(line.what, "");
+}
+END_TEST
+
+START_TEST(test_machine_wire_ranges)
+{
+    uint32_t ms = 1;
+
+    ck_assert(!rpch_window_ok(0));
+    ck_assert(!rpch_window_ok(8191));
+    ck_assert(rpch_window_ok(8192));
+    ck_assert(rpch_window_ok(UINT32_MAX));
+    ck_assert(!rpch_keepalive_read(1, &ms));
+    ck_assert(!rpch_keepalive_read(59999, &ms));
+    ck_assert_uint_eq(ms, 1);
+    ck_assert(rpch_keepalive_read(60000, &ms));
+    ck_assert_uint_eq(ms, 60000);
+    ck_assert(rpch_keepalive_read(0, &ms));
+    ck_assert_uint_eq(ms, 300000);
+    ck_assert(rpch_keepalive_read(UINT32_MAX, &ms));
+    ck_assert_uint_eq(ms, UINT32_MAX);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("machine");
+    TCase *t = tcase_create("machine");
+
+    tcase_add_test(t, test_machine_lane_is_a_queue);
+    tcase_add_test(t, test_machine_lane_limits);
+    tcase_add_test(t, test_machine_lane_random);
+    tcase_add_test(t, test_machine_lane_make);
+    tcase_add_test(t, test_machine_first_error_sticks);
+    tcase_add_test(t, test_machine_after);
+    tcase_add_test(t, test_machine_log_lines);
+    tcase_add_test(t, test_machine_wire_ranges);
+    suite_add_tcase(s, t);
+    return test_main(s);
+}
