@@ -14,13 +14,13 @@ module=${builddir:-.}/.libs/mod_rpcproxy.so
 failed=0
 exported=$(nm -D --defined-only "$module" | awk '{ print $3 }')
 if [ "$exported" != rpcproxy_module ]; then
-    echo "FAIL: exported:" $exported
+    echo "FAIL: exported: $exported"
     failed=1
 fi
 missing=$(nm -D --undefined-only "$module" \
     | awk '$2 ~ /^(rpch|relay|rpcproxy)_/ { print $2 }')
 if [ -n "$missing" ]; then
-    echo "FAIL: not linked in:" $missing
+    echo "FAIL: not linked in: $missing"
     failed=1
 fi
 used=$(nm -D --undefined-only "$module" | grep -c ' ap_' || true)
