@@ -21,16 +21,19 @@ typedef struct rpch_ports_entry {
     const char *name; /* without brackets and without the '*' */
     size_t name_len;
     bool prefix;      /* "Data*": every name that starts so */
-    bool domain;      /* "*@example.com": every mailbox name of that domain; name holds "@example.com" */
+    bool domain;      /* "*@example.com": every mailbox name of that domain;
+                       * name holds "@example.com" */
     uint16_t low;     /* ports, both inclusive */
     uint16_t high;
 } rpch_ports_entry;
 
 /* Parses list into entries[0..max) and sets *n to how many it has, which may
  * be more than max (then RPCH_E_ROOM: bring a larger array). RPCH_E_SYNTAX
- * with *reason and *at (offset in list) for the first entry that cannot be read: no
- * colon, empty name, inner '*', port 0, above 65535 or not a number, reversed range.
- * A bare "*" as the whole name is accepted (any name). entries may be NULL when max is 0. */
+ * with *reason and *at (offset in list) for the first entry that cannot be
+ * read: no colon, empty or too long name, a character that no name has, a '*'
+ * that is not the last character, an IPv6 address without brackets, a port
+ * that is not 1 to 6 digits making 1..65535, a reversed range. A bare "*" as
+ * the whole name is accepted (any name). entries may be NULL when max is 0. */
 int rpch_ports_parse(const char *list, rpch_ports_entry *entries, size_t max,
                      size_t *n, size_t *at, const char **reason);
 
@@ -45,12 +48,13 @@ int rpch_ports_match(const rpch_ports_entry *entries, size_t n,
 typedef enum rpch_ports_near {
     RPCH_NEAR_NONE,   /* no entry comes close */
     RPCH_NEAR_PORT,   /* the name is listed, with other ports */
-    RPCH_NEAR_SHORT,  /* the list has the short form of the full name asked for */
-    RPCH_NEAR_FULL    /* the list has a full form of the short name asked for */
+    RPCH_NEAR_SHORT,  /* the list has the short form of the name asked for */
+    RPCH_NEAR_FULL    /* the list has a full form of the name asked for */
 } rpch_ports_near;
 
 /* Finds the entry that nearly allowed name:port, for the log; *index is set
- * unless the result is RPCH_NEAR_NONE. */
+ * unless the result is RPCH_NEAR_NONE. A listed name comes before another
+ * form of it, and an entry with the port before one without. */
 rpch_ports_near rpch_ports_nearest(const rpch_ports_entry *entries, size_t n,
                                    const char *name, uint16_t port,
                                    size_t *index);
