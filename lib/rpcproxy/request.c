@@ -90,6 +90,21 @@ int rpcproxy_post_read(request_rec *r)
     return DECLINED;
 }
 
+/* Reads and drops a small body of a stream of HTTP/2. Its connection always
+ * counts as one that closes, so that httpd would leave the body unread, and a
+ * client that is reset while it sends may not look at the answer. */
+static void drop_stream_body(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    ap_conn_keepalive_e saved = c->keepalive;
+
+    if (c->master) {
+        c->keepalive = AP_CONN_UNKNOWN;
+        ap_discard_request_body(r);
+        c->keepalive = saved;
+    }
+}
+
 /* Answers with status and a line of text, without ErrorDocument. */
 static int refuse(request_rec *r, int status, const char *text)
 {
@@ -98,6 +113,9 @@ static int refuse(request_rec *r, int status, const char *text)
                  && body.length <= OUT_BODY_SIZE
                  && strcmp(r->method, "RPC_CONNECT") != 0;
 
+    if (small) {
+        drop_stream_body(r);
+    }
     return relay_answer(r, status, ap_get_status_line(status), "text/plain",
                         text, strlen(text),
                         !small
@@ -139,6 +157,7 @@ static int answer_echo(request_rec *r)
         != RPCH_OK) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    drop_stream_body(r);
     return relay_answer(r, HTTP_OK, "200 Success", "application/rpc", pdu,
                         len, false);
 }

@@ -27,11 +27,11 @@ typedef struct counter {
 static void read_counters(const relay_stats *s, counter *out)
 {
     const counter all[COUNTERS] = {
-        { "max", "connections_max", "", false,
+        { "connections_max", "connections_max", "", false,
           "Virtual connections that the table has room for", s->max },
-        { "entries", "connections", "", false,
+        { "connections", "connections", "", false,
           "Virtual connections in the table", s->entries },
-        { "open", "connections_open", "", false,
+        { "connections_open", "connections_open", "", false,
           "Virtual connections with both channels open", s->open },
         { "channels_in", "channels", "{channel=\"in\"}", false,
           "Channels", s->halves[RELAY_IN] },
@@ -41,11 +41,11 @@ static void read_counters(const relay_stats *s, counter *out)
           "Distinct users with channels", s->users },
         { "children", "children", "", false,
           "Child processes, those that drain included", s->children },
-        { "claims", "channels_claimed", "", true,
+        { "channels_claimed", "channels_claimed", "", true,
           "Channels that asked for a place in the table", s->claims },
-        { "refused", "channels_refused", "", true,
+        { "channels_refused", "channels_refused", "", true,
           "Channels that got no place in the table", s->refused },
-        { "reaped", "channels_reaped", "", true,
+        { "channels_reaped", "channels_reaped", "", true,
           "Channels of child processes that died", s->reaped }
     };
 
@@ -109,7 +109,9 @@ int rpcproxy_status_handler(request_rec *r)
     }
     r->allowed = AP_METHOD_BIT << M_GET;
     if (r->method_number != M_GET) {
-        return DECLINED;
+        /* httpd itself answers OPTIONS from r->allowed. */
+        return r->method_number == M_OPTIONS ? DECLINED
+                                             : HTTP_METHOD_NOT_ALLOWED;
     }
     if (rpcproxy_engine() == NULL) {
         return HTTP_SERVICE_UNAVAILABLE;
