@@ -25,7 +25,7 @@ static const char *parse_from(apr_pool_t *p, const char *arg,
     const char *ports = port_part(arg);
     const char *text = ports ? apr_pstrdup(p, arg)
                              : apr_pstrcat(p, arg, ":1-65535", NULL);
-    const char *reason = "";
+    const char *reason = NULL;
     size_t n = 0;
     size_t at = 0;
     int rv = rpch_ports_parse(text, out, 1, &n, &at, &reason);
@@ -38,8 +38,8 @@ static const char *parse_from(apr_pool_t *p, const char *arg,
     return apr_psprintf(p, "RpcProxyRoute: '%s'%s%s: the first argument is "
                         "NAME, NAME:PORT or NAME:LOW-HIGH, where NAME may "
                         "end in '*', be '*@DOMAIN', or an IPv6 address in "
-                        "brackets", arg, rv < 0 && reason[0] ? ": " : "",
-                        rv < 0 ? reason : "");
+                        "brackets", arg, reason ? ": " : "",
+                        reason ? reason : "");
 }
 
 /* Reads HOST[:PORT] after "to=". */
@@ -49,7 +49,7 @@ static const char *parse_to(apr_pool_t *p, const char *arg,
     const char *value = arg + strlen("to=");
     const char *port = port_part(value);
     const char *text = port ? value : apr_pstrcat(p, value, ":1", NULL);
-    const char *reason = "";
+    const char *reason = NULL;
     rpch_target *t = apr_palloc(p, sizeof(*t));
     int rv = rpch_url_parse_query(text, strlen(text), t, &reason);
 
@@ -60,7 +60,7 @@ static const char *parse_to(apr_pool_t *p, const char *arg,
     }
     return apr_psprintf(p, "RpcProxyRoute: '%s'%s%s: to=HOST or to=HOST:PORT "
                         "is allowed, an IPv6 address stands in brackets", arg,
-                        rv < 0 ? ": " : "", rv < 0 ? reason : "");
+                        reason ? ": " : "", reason ? reason : "");
 }
 
 static const char *parse_protocol(apr_pool_t *p, const char *arg,
