@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "rpch/rts_table.h"
 #include "rpch/wire.h"
@@ -19,14 +20,26 @@
 /* Where a request PDU has its opnum, C706 12.6.4.9. */
 #define OPNUM_AT 22
 
+/* The body of an authentication leg or of an echo request is no channel. */
+#define LEG_BODY_MAX 16
+
+typedef enum phase {
+    PHASE_HEAD, /* of HTTP */
+    PHASE_SKIP, /* a body without PDUs */
+    PHASE_PDUS
+} phase;
+
 typedef struct dump {
     bool hex;
+    bool http;
     bool failed;
+    phase phase;
     uint64_t offset;    /* of the next byte of the input */
     uint64_t start;     /* of the PDU or head being read */
-    bool in_head;       /* an HTTP head comes first, or next */
-    char head[HEAD_MAX];
+    uint64_t left;      /* bytes to the end of this HTTP body */
+    char head[HEAD_MAX + 1];
     size_t head_len;
+    unsigned heads;
     rpch_cutter cutter;
     uint8_t pdu[RPCH_PDU_SIZE_MAX]; /* an RPC PDU so far */
     size_t pdu_len;
@@ -197,10 +210,25 @@ static bool take_pdus(dump *d, const uint8_t *p, size_t len)
     return true;
 }
 
-/* Prints the first line of the head, and decides whether another follows: an
- * interim response comes before the one that has the stream. */
+/* Content-Length of the head; UINT64_MAX when it has none. */
+static uint64_t content_length(const dump *d)
+{
+    static const char field[] = "\ncontent-length:";
+    size_t size = sizeof field - 1;
+    size_t i;
+
+    for (i = 0; i + size < d->head_len; i++) {
+        if (strncasecmp(d->head + i, field, size) == 0)
+            return strtoull(d->head + i + size, NULL, 10);
+    }
+    return UINT64_MAX;
+}
+
+/* Prints the first line of the head, and decides what its body is. */
 static void end_head(dump *d)
 {
+    uint64_t length;
+    bool response, skip;
     size_t i;
 
     printf("%" PRIu64 " %zu http ", d->start, d->head_len);
@@ -209,52 +237,82 @@ static void end_head(dump *d)
         putchar(c >= ' ' && c <= '~' ? c : '?');
     }
     putchar('\n');
-    d->in_head = d->head_len > 9 && memcmp(d->head, "HTTP/1.", 7) == 0
-              && memcmp(d->head + 8, " 1", 2) == 0;
+    d->head[d->head_len] = '\0';
+    length = content_length(d);
+    response = d->head_len > 12 && memcmp(d->head, "HTTP/", 5) == 0;
+    if (response && memcmp(d->head + 8, " 1", 2) == 0)
+        length = 0;
+    skip = response ? memcmp(d->head + 8, " 200", 4) != 0
+                    : length <= LEG_BODY_MAX;
+    d->phase = length == 0 ? PHASE_HEAD : skip ? PHASE_SKIP : PHASE_PDUS;
+    d->left = length;
     d->start = d->offset;
     d->head_len = 0;
+    d->heads++;
 }
 
-/* Takes the bytes of HTTP heads and returns how many; false in *go when there
- * is no going on. */
-static size_t take_head(dump *d, const uint8_t *p, size_t len, bool *go)
+/* Takes bytes of an HTTP head, and sets how many; false when there is no
+ * going on. */
+static bool take_head(dump *d, const uint8_t *p, size_t len, size_t *used)
 {
-    size_t used = 0;
+    unsigned heads = d->heads;
 
-    *go = true;
-    while (d->in_head && used < len) {
+    for (*used = 0; *used < len && d->heads == heads; ++*used) {
+        const char *end = d->head + d->head_len;
+
         if (d->head_len == HEAD_MAX) {
             fail(d, d->start, "the HTTP head has no end");
-            *go = false;
-            return used;
+            return false;
         }
-        d->head[d->head_len++] = (char)p[used++];
+        d->head[d->head_len++] = (char)p[*used];
         d->offset++;
-        if ((d->head_len >= 4
-             && memcmp(d->head + d->head_len - 4, "\r\n\r\n", 4) == 0)
-            || (d->head_len >= 2
-                && memcmp(d->head + d->head_len - 2, "\n\n", 2) == 0))
+        if (*end == '\n'
+            && ((d->head_len >= 4 && memcmp(end - 3, "\r\n\r", 3) == 0)
+                || (d->head_len >= 2 && end[-1] == '\n')))
             end_head(d);
     }
-    return used;
+    return true;
+}
+
+/* Takes bytes of whatever the phase is, and sets how many. */
+static bool take(dump *d, const uint8_t *p, size_t len, size_t *used)
+{
+    if (d->phase == PHASE_HEAD)
+        return take_head(d, p, len, used);
+    *used = len < d->left ? len : (size_t)d->left;
+    if (d->phase == PHASE_SKIP)
+        d->offset += *used;
+    else if (!take_pdus(d, p, *used))
+        return false;
+    if (d->http) {
+        d->left -= *used;
+        if (d->left == 0) {
+            if (!rpch_cutter_at_boundary(&d->cutter)) {
+                fail(d, d->start, "the HTTP body ends inside this PDU");
+                return false;
+            }
+            d->start = d->offset;
+            d->phase = PHASE_HEAD;
+        }
+    }
+    return true;
 }
 
 /* Dumps the whole of in. */
 static void run(dump *d, FILE *in)
 {
     static uint8_t chunk[65536];
-    size_t n;
+    size_t n, at, used;
 
     while ((n = fread(chunk, 1, sizeof chunk, in)) > 0) {
-        bool go;
-        size_t used = take_head(d, chunk, n, &go);
-
-        if (!go || (used < n && !take_pdus(d, chunk + used, n - used)))
-            return;
+        for (at = 0; at < n; at += used) {
+            if (!take(d, chunk + at, n - at, &used))
+                return;
+        }
     }
     if (ferror(in))
         fail(d, d->offset, strerror(errno));
-    else if (d->in_head)
+    else if (d->head_len)
         fail(d, d->start, "the input ends inside the HTTP head");
     else if (!rpch_cutter_at_boundary(&d->cutter))
         fail(d, d->start, "the input ends inside this PDU");
@@ -268,7 +326,8 @@ static void usage(FILE *to)
           "line: its offset, its size, and what it is. Without FILE, or with\n"
           "\"-\", standard input is read.\n"
           "\n"
-          "  --http      a request or response head comes first\n"
+          "  --http      it is one direction of an HTTP connection: heads and\n"
+          "              bodies without PDUs are skipped\n"
           "  --server    it comes from an RPC server: \"ncacn_http/1.0\" may\n"
           "              come before the first PDU\n"
           "  -x, --hex   add the bytes of each PDU, with whole cookies: these\n"
@@ -300,7 +359,7 @@ static int options(int argc, char **argv, dump *d, bool *server)
         if (c == 'x')
             d->hex = true;
         else if (c == 'H')
-            d->in_head = true;
+            d->http = true;
         else if (c == 's')
             *server = true;
         else
@@ -331,6 +390,8 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     rpch_cutter_init(&d.cutter, server);
+    d.phase = d.http ? PHASE_HEAD : PHASE_PDUS;
+    d.left = UINT64_MAX;
     run(&d, in);
     if (in != stdin)
         fclose(in);

@@ -102,6 +102,34 @@ rpch-dump: offset 0: rpc_vers is not 5
 END
 check "a banner that is not expected" 1
 
+{ printf 'RPC_IN_DATA /rpc HTTP/1.0\r\nContent-Length: 0\r\n\r\n'
+  printf 'RPC_IN_DATA /rpc HTTP/1.0\r\ncontent-length:4\r\n\r\n\1\2\3\4'
+  printf 'RPC_IN_DATA /rpc HTTP/1.0\nContent-Length: 40\n\n'
+  ping; ping
+  printf 'RPC_IN_DATA /rpc HTTP/1.0\r\nContent-Length: 100\r\n\r\n'; ping
+} >"$dir/in"
+cat >"$dir/want" <<'END'
+0 48 http RPC_IN_DATA /rpc HTTP/1.0
+48 47 http RPC_IN_DATA /rpc HTTP/1.0
+99 46 http RPC_IN_DATA /rpc HTTP/1.0
+145 20 Ping flags=PING
+165 20 Ping flags=PING
+185 50 http RPC_IN_DATA /rpc HTTP/1.0
+235 20 Ping flags=PING
+END
+check "HTTP requests" 0 --http
+
+{ printf 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nno no'
+  printf 'HTTP/1.1 200 Success\r\nContent-Length: 21\r\n\r\n'
+  ping; rts 18 00 01; } >"$dir/in"
+cat >"$dir/want" <<'END'
+0 48 http HTTP/1.1 401 Unauthorized
+53 44 http HTTP/1.1 200 Success
+97 20 Ping flags=PING
+rpch-dump: offset 117: the HTTP body ends inside this PDU
+END
+check "an HTTP body that ends inside a PDU" 1 --http
+
 { printf 'HTTP/1.1 100 Continue\r\n\r\n'
   printf 'HTTP/1.1 200 Success\r\nContent-Length: 1073741824\r\n\r\n'
   ping; } >"$dir/in"
@@ -128,6 +156,10 @@ cat >"$dir/want" <<'END'
     0010  00 00 01 00 0a 00 00 00
 END
 check "hexadecimal" 0 -x
+
+printf 'HTTP/1.1 100 Continue\r\n\r\n' >"$dir/in"
+echo '0 25 http HTTP/1.1 100 Continue' >"$dir/want"
+check "an HTTP head alone" 0 --http
 
 # the PDU is wrong inside, but its end is known
 { ping; rts 18 00 01; bytes 0f 00 00 00; ping; } >"$dir/in"
