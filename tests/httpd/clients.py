@@ -18,7 +18,7 @@ SMB_CONF = """[global]
     tls priority = NORMAL:-VERS-TLS1.3
     tls cafile = {ca}
     tls verify peer = ca_and_name
-    client use kerberos = off
+    client use kerberos = {kerberos}
     name resolve order = host
     private dir = {dir}
     lock directory = {dir}
@@ -76,8 +76,15 @@ class Samba:
     def __init__(self, where, ca):
         self.dir = where
         self.conf = where / "smb.conf"
-        self.conf.write_text(SMB_CONF.format(domain=env.DOMAIN, ca=ca,
-                                             dir=where))
+        self.kerberos_conf = where / "smb-kerberos.conf"
+        for path, kerberos in ((self.conf, "off"),
+                               (self.kerberos_conf, "desired")):
+            path.write_text(SMB_CONF.format(domain=env.DOMAIN, ca=ca,
+                                            dir=where, kerberos=kerberos))
+
+    def _conf(self, via):
+        negotiate = via and via.auth == "negotiate"
+        return self.kerberos_conf if negotiate else self.conf
 
     def binding(self, host, port, via=None, options=()):
         """The string binding; options such as "seal" and "ntlm"."""
@@ -91,7 +98,7 @@ class Samba:
     def python(self, calls, host, port, via=None, options=(), user=env.USER,
                password=env.PASSWORD, environ=None, timeout=90, repeat=1):
         """Answers of python3-samba's calls (samr, mgmt)."""
-        return _python("samba_cli.py", str(self.conf),
+        return _python("samba_cli.py", str(self._conf(via)),
                        self.binding(host, port, via, options), env.DOMAIN,
                        user, password, str(repeat), *calls, timeout=timeout,
                        environ=environ)
@@ -100,9 +107,12 @@ class Samba:
                    user=env.USER, password=env.PASSWORD, environ=None,
                    timeout=90):
         """The lines of a suite's result: success: ..., failure: ..."""
-        argv = ["smbtorture", "-s", str(self.conf),
+        # A domain before the name would be taken for the realm.
+        name = (user if via and via.auth == "negotiate"
+                else f"{env.DOMAIN}\\{user}")
+        argv = ["smbtorture", "-s", str(self._conf(via)),
                 self.binding(host, port, via, options),
-                "-U", f"{env.DOMAIN}\\{user}%{password}",
+                "-U", f"{name}%{password}",
                 f"--basedir={self.dir}", suite]
         try:
             done = subprocess.run(argv, text=True, stdin=subprocess.DEVNULL,

@@ -27,7 +27,7 @@ class Conf:
     routes: tuple = ()           # arguments of RpcProxyRoute, one line each
     location: tuple = ()         # more lines for the RPC locations
     server: tuple = ()           # lines outside of every section
-    vhost: tuple = ()            # lines in each virtual host
+    vhost: tuple = ()            # lines at the end of each virtual host
     modules: tuple = ()          # more modules, "http2"
     http_tls_off: bool = True    # RpcProxyRequireTLS Off in the http host
     children: int = 3
@@ -60,7 +60,7 @@ ServerName proxy.example.test
 DefaultRuntimeDir {dir}/run
 PidFile {dir}/run/httpd.pid
 ErrorLog {dir}/error.log
-LogLevel info ssl:warn auth_gssapi:warn rpcproxy:{level}
+LogLevel info ssl:warn rpcproxy:{level}
 LogFormat "%P\\t%{{RPC_CHANNEL}}e\\t%{{RPC_CONNECTION}}e\\t%>s\\t%u\\t\
 %{{RPC_TARGET}}e\\t%{{RPC_END}}n\\t%v:%p\\t%r" test
 CustomLog {dir}/access.log test
@@ -71,6 +71,7 @@ Listen 127.0.0.1:{http}
 Listen [::1]:{http}
 Listen 127.0.0.1:{https}
 Listen 127.0.0.1:{cert}
+SSLSessionCache shmcb:{dir}/run/ssl(512000)
 TypesConfig /dev/null
 DocumentRoot {dir}/htdocs
 <Directory {dir}/htdocs>
@@ -124,7 +125,7 @@ def _section(conf, where, tls, cert=False):
 def _vhost(conf, where, port, head, section):
     more = "".join(f"    {line}\n" for line in conf.vhost)
     return (f"<VirtualHost *:{port}>\n    ServerName proxy.example.test\n"
-            f"{head}{more}{section}</VirtualHost>\n")
+            f"{head}{section}{more}</VirtualHost>\n")
 
 
 def write(conf, where, ports, certs, module, user, level="info"):
@@ -135,6 +136,8 @@ def write(conf, where, ports, certs, module, user, level="info"):
     (where / "htdocs/index.html").write_text("another site\n")
     (where / "passwords").write_text(
         password_line(env.USER, env.PASSWORD)
+        # impacket and Samba put their domain before the name.
+        + password_line(f"{env.DOMAIN}\\{env.USER}", env.PASSWORD)
         + password_line(env.OTHER_USER, env.OTHER_PASSWORD))
     loaded = [f"mpm_{conf.mpm}", *LOADED, *conf.modules]
     if conf.auth in ("ntlm", "negotiate"):

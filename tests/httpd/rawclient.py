@@ -36,7 +36,10 @@ class Head:
         self.headers = {}
         for line in lines[1:]:
             name, _, value = line.partition(":")
-            self.headers[name.strip().lower()] = value.strip()
+            name, value = name.strip().lower(), value.strip()
+            if name in self.headers:
+                value = f"{self.headers[name]}, {value}"
+            self.headers[name] = value
 
 
 class Channel:

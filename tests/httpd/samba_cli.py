@@ -60,7 +60,8 @@ def main():
     creds.set_domain(domain)
     creds.set_username(user)
     creds.set_password(password)
-    if "krb5" in binding or "negotiate" in binding:
+    if "negotiate" in binding:
+        creds.set_realm(lp.get("realm"))
         creds.set_kerberos_state(credentials.AUTO_USE_KERBEROS)
     else:
         creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)

@@ -149,7 +149,8 @@ class Kdc:
 
     def __init__(self, scratch, host="proxy.example.test"):
         self.dir = scratch.dir("kdc")
-        self.service = f"HTTP/{host}"
+        # Browsers and curl ask for HTTP/host, Samba for http/host.
+        services = [f"HTTP/{host}", f"http/{host}"]
         self.keytab = self.dir / "http.keytab"
         self.config = self.dir / "krb5.conf"
         port = env.free_port()
@@ -162,8 +163,9 @@ class Kdc:
         env.run(["/usr/sbin/kdb5_util", "create", "-s", "-P", "master",
                  "-r", REALM], env=self.env)
         self._kadmin(f"addprinc -pw {env.PASSWORD} {env.USER}")
-        self._kadmin(f"addprinc -randkey {self.service}")
-        self._kadmin(f"ktadd -k {self.keytab} {self.service}")
+        for service in services:
+            self._kadmin(f"addprinc -randkey {service}")
+            self._kadmin(f"ktadd -k {self.keytab} {service}")
         self.keytab.chmod(0o644)
         self.process = env.Process(
             "krb5kdc", ["/usr/sbin/krb5kdc", "-n", "-r", REALM],

@@ -132,7 +132,7 @@ def test_kerberos_without_ticket(httpd, backends, log):
     channel.request("RPC_IN_DATA", "echo.tcp:1", 0)
     head, _ = channel.response()
     assert head.status == 401
-    assert head.headers["www-authenticate"] == "Negotiate"
+    assert "Negotiate" in head.headers["www-authenticate"]
 
 
 def test_kerberos_echo_by_curl(httpd, backends, kdc, tmp_path):

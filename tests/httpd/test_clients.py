@@ -83,7 +83,7 @@ def by_impacket(server, kind, via):
 
 def by_samba(samba, server, kind, via, environ):
     dc = server.dc
-    for options in ((), ("seal",), ("connect",)):
+    for options in (("sign",), ("seal",)):
         options += ("ntlm",)
         want = samba.python(("samr", "mgmt"), dc.host, dc.samr_port,
                             options=options)

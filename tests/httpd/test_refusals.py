@@ -1,13 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who and what is refused: the answer, and the sentence in the log."""
 
-import re
-
 import pytest
 
 import env
 import rawclient
-from httpd_conf import Conf
 
 UNAVAILABLE = "503 RPC Error: 6ba"
 BUSY = "503 RPC Error: 6bb"
@@ -219,44 +216,3 @@ def test_valid_ports_file(httpd, backends, raw, log, tmp_path):
         assert works()
         return any("RPX0101" in line.raw for line in log.lines())
     env.wait_until(complained, "a complaint", 30, 0.5)
-
-
-@pytest.mark.parametrize("line,says", [
-    ("RpcProxyReceiveWindow 4K", "RpcProxyReceiveWindow.*4K.*8K.*256K"),
-    ("RpcProxyConnectionTimeout 60s", "RpcProxyConnectionTimeout.*60s"),
-    ("RpcProxyChannelLifetime 3G", "RpcProxyChannelLifetime.*3G"),
-    ("RpcProxyRequireTLS maybe", "RpcProxyRequireTLS.*maybe.*On or Off"),
-    ("RpcProxyIdleTimeout soon", "RpcProxyIdleTimeout.*soon"),
-    ("RpcProxyValidPorts a", "RpcProxyValidPorts.*a"),
-    ("RpcProxyValidPorts a:0", "RpcProxyValidPorts.*a:0"),
-    ("RpcProxyValidPorts a:1-65536", "RpcProxyValidPorts.*65536"),
-    ("RpcProxyValidPorts a:5-4", "RpcProxyValidPorts.*a:5-4"),
-    ("RpcProxyRoute a protocol=udp", "RpcProxyRoute.*udp"),
-    ("RpcProxyRoute a to=", "RpcProxyRoute"),
-    ("RpcProxyTrustedFront 300.1.1.1", "RpcProxyTrustedFront.*300.1.1.1"),
-    ("RpcProxyMaxPerUser -1", "RpcProxyMaxPerUser.*-1"),
-    ("RpcProxyMaxConnections 5", "RpcProxyMaxConnections"),
-    ("RpcProxyDrainTimeout 5", "RpcProxyDrainTimeout"),
-])
-def test_configtest(httpds, scratch, certs, line, says):
-    """A wrong value names the directive, the value and what is allowed."""
-    from httpd import Httpd
-    server = Httpd(scratch, certs, Conf(location=(line,)))
-    status, text = server.configtest()
-    assert status != 0
-    assert re.search(says, text, re.S), text
-
-
-def test_configtest_of_every_directive(scratch, certs, httpds):
-    """The shipped configuration with every commented directive switched
-    on is accepted."""
-    from httpd import Httpd
-    from httpd_conf import SHIPPED_CONF
-    text = SHIPPED_CONF.read_text()
-    found = set(re.findall(r"^\s*#?(RpcProxy\w+)", text, re.M))
-    lines = re.findall(r"^    #(RpcProxy(?!ValidPortsFile)\w+ .*)$", text,
-                       re.M)
-    assert len(found) > 15
-    server = Httpd(scratch, certs, Conf(location=tuple(lines)))
-    status, output = server.configtest()
-    assert status == 0, output
