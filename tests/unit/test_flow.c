@@ -251,6 +251,7 @@ START_TEST(test_flow_no_deadlock_with_small_windows)
     static const uint32_t all[] = { 5840 };
     static const uint32_t mixed[] = { 116, 1000, 1000, 1000, 1000, 5840, 24 };
     static const uint32_t huge[] = { 72, 40000, 65535, 16 };
+    static const uint32_t large[] = { 40000, 26000 }; /* over half of 65536 */
     uint32_t window;
 
     run(RPCH_WINDOW_MIN, all, 1);
@@ -259,6 +260,7 @@ START_TEST(test_flow_no_deadlock_with_small_windows)
     run(12000, mixed, 7);
     run(RPCH_WINDOW_MAX, mixed, 7);
     run(RPCH_WINDOW_MAX, huge, 4);
+    run(RPCH_WINDOW_DEFAULT, large, 2);
     run(100, mixed, 1);
     for (window = 5840; window < 20000; window += 97)
         run(window, mixed, 7);
