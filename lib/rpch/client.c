@@ -251,6 +251,7 @@ static int take_conn_c2(rpch_client *m, const rpch_rts *rts, rpch_msec now)
     m->core.deadline = RPCH_NEVER;
     m->last_sent = now; /* the Ping timer starts with its interval */
     rpch_tx_init(&m->tx, v.window);
+    m->tx.off = (m->core.flags & RPCH_QUIET) != 0; /* no ack will come */
     return RPCH_OK;
 }
 

@@ -6,8 +6,8 @@
  *
  * The machine is as strict as the strictest client known: nothing but CONN/A3
  * and CONN/C2 before it is open, values in their ranges, no recycling. With
- * RPCH_QUIET it is one that never acknowledges, never pings, and breaks on
- * every RTS PDU after CONN/C2.
+ * RPCH_QUIET it is one that never acknowledges, never pings, waits for no
+ * window, and breaks on every RTS PDU after CONN/C2.
  */
 #ifndef RPCH_CLIENT_H
 #define RPCH_CLIENT_H

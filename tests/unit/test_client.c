@@ -353,6 +353,8 @@ START_TEST(test_client_quiet)
     rpch_client_consumed(&cl, 60000);
     check_lane(&cl.to_in, "");
     ck_assert_uint_eq(rpch_client_deadline(&cl), RPCH_NEVER);
+    rpch_client_sent(&cl, 65535, 1000);
+    ck_assert(rpch_client_may_send(&cl, 65535));
     ck_assert_int_eq(rts(RPCH_PING, &v, 1000), RPCH_E_UNEXPECTED);
     drive_with(RPCH_CLIENT_OPENED, RPCH_QUIET);
     ck_assert_int_eq(ack(0xc0, 0, 65536), RPCH_E_UNEXPECTED);
