@@ -106,7 +106,7 @@ void *rpcproxy_merge_dir_conf(apr_pool_t *p, void *base, void *add)
 {
     const rpcproxy_dir_conf *outer = base;
     const rpcproxy_dir_conf *inner = add;
-    rpcproxy_dir_conf *conf = apr_palloc(p, sizeof(*conf));
+    rpcproxy_dir_conf *conf = apr_pcalloc(p, sizeof(*conf));
 
     for (int i = 0; i < RPCPROXY_SETTINGS; i++) {
         conf->set[i] = inner->set[i] != RPCPROXY_UNSET ? inner->set[i]
@@ -236,21 +236,21 @@ static const char *set_number(cmd_parms *cmd, void *mconfig, const char *arg)
 static const char *set_ports(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     rpcproxy_dir_conf *conf = mconfig;
+    bool none = strcasecmp(arg, "None") == 0;
     const char *bad;
 
     /* "None" is the empty list: it has an inner section forget the outer. */
-    if (conf->none || (conf->ports && strcasecmp(arg, "None") == 0)) {
-        return apr_psprintf(cmd->pool, "%s: '%s': None stands alone in its "
-                            "section", cmd->cmd->name, arg);
+    if (conf->listed && (conf->none || none)) {
+        return apr_psprintf(cmd->pool, "%s: '%s': None is allowed without "
+                            "a list in the same section only",
+                            cmd->cmd->name, arg);
     }
+    conf->listed = true;
+    conf->none = none;
     if (conf->ports == NULL) {
         conf->ports = rpcproxy_portlist_create(cmd->pool);
     }
-    if (strcasecmp(arg, "None") == 0) {
-        conf->none = true;
-        return NULL;
-    }
-    bad = rpcproxy_portlist_add(conf->ports, arg);
+    bad = none ? NULL : rpcproxy_portlist_add(conf->ports, arg);
     if (bad) {
         return apr_psprintf(cmd->pool, "%s: %s: a list as "
                             "\"server:593;server:6001-6004;data*:4000-8000\" "
@@ -266,11 +266,6 @@ static const char *set_ports_file(cmd_parms *cmd, void *mconfig,
     const char *path = ap_server_root_relative(cmd->pool, arg);
     const char *bad;
 
-    if (conf->none) {
-        return apr_psprintf(cmd->pool, "%s: '%s': RpcProxyValidPorts None "
-                            "stands alone in its section", cmd->cmd->name,
-                            arg);
-    }
     if (path == NULL) {
         return apr_psprintf(cmd->pool, "%s: '%s': the path of a file is "
                             "allowed", cmd->cmd->name, arg);

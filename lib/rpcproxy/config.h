@@ -48,7 +48,8 @@ typedef enum rpcproxy_setting {
 typedef struct rpcproxy_dir_conf {
     int64_t set[RPCPROXY_SETTINGS];
     rpcproxy_portlist *ports;
-    bool none;                  /* ports is "None", nothing may be added */
+    bool listed;                /* RpcProxyValidPorts was given, not merged */
+    bool none;                  /* ... as "None" */
     apr_array_header_t *routes; /* rpcproxy_route */
     apr_array_header_t *fronts; /* apr_ipsubnet_t * */
 } rpcproxy_dir_conf;

@@ -47,8 +47,8 @@ WRONG = [
     ("RpcProxyValidPorts a:1 \"b:2;c:0\"", "'c:0'", "or None is allowed"),
     ("RpcProxyValidPorts a:65536", "'a:65536'", "or None is allowed"),
     ("RpcProxyValidPorts a:2-1", "'a:2-1'", "or None is allowed"),
-    ("RpcProxyValidPorts a:1 None", "'None'", "stands alone"),
-    ("RpcProxyValidPorts None a:1", "'a:1'", "stands alone"),
+    ("RpcProxyValidPorts a:1 None", "'None'", "without a list"),
+    ("RpcProxyValidPorts None a:1", "'a:1'", "without a list"),
     ("RpcProxyValidPortsFile /nowhere/at/all", "'/nowhere/at/all'",
      "No such file"),
     ("RpcProxyValidPortsFile /", "'/'", "not a regular file"),
@@ -139,8 +139,12 @@ def test_file_is_tested(configtest, scratch):
     path.write_text("# fine\na:1\nb:x\n")
     refused(configtest(location=(line,)), line, str(path), "line 3: 'b:x'")
     path.write_text("a:1\nb:2 # fine\n\n")
-    code, text = configtest(location=(line,))
-    assert code == 0, text
+    for more in ((), ("RpcProxyValidPorts None",), ("RpcProxyValidPorts c:1",
+                                                   "RpcProxyValidPorts d:1")):
+        code, text = configtest(location=(line, *more))
+        assert code == 0, text
+        code, text = configtest(location=(*more, line))
+        assert code == 0, text
     code, text = configtest(location=(line, line))
     assert code != 0 and "only one file" in text
 
