@@ -68,12 +68,13 @@ write_conf()
     echo "LoadModule rpcproxy_module $module"
     echo "Listen 127.0.0.1:443"
     # Directives for a section are shown without it, now and then.
-    if grep -q '^ *<' "$1"; then
-        localise "$1"
-    else
+    if ! grep -q '^ *<' "$1" && grep -Eq '^ *(SetHandler|Auth|Require)' "$1"
+    then
         echo '<Location "/rpc">'
         localise "$1"
         echo '</Location>'
+    else
+        localise "$1"
     fi
 }
 
