@@ -75,7 +75,7 @@ static const char *written(apr_pool_t *p, const char *list, size_t at)
 {
     size_t len = strcspn(list + at, ";\r\n");
 
-    while (len > 0 && (list[at + len - 1] == ' ' || list[at + len - 1] == '\t')) {
+    while (len > 0 && strchr(" \t", list[at + len - 1])) {
         len--;
     }
     return apr_pstrmemdup(p, list + at, len > 200 ? 200 : len);

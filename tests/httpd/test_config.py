@@ -348,7 +348,8 @@ def test_methods(httpd, log):
 
 @pytest.mark.parametrize("query", [
     None, "", "x", "x:", ":1", "x:0", "x:65536", "x:1234567", "x:1x", "x:-1",
-    "x:+1", "a%62:1", "a/b:1", "a?b:1", "[::1:1", pytest.param("a" * 1024 + ":1", id="long")])
+    "x:+1", "a%62:1", "a/b:1", "a?b:1", "[::1:1",
+    pytest.param("a" * 1024 + ":1", id="long")])
 def test_malformed_url(httpd, log, query):
     log.expect("RPX0223: ")
     server = httpd(ports=PORTS)
