@@ -23,25 +23,30 @@ typedef struct relay_job {
     rpch_limits limits;
     unsigned flags;            /* RPCH_QUIET */
     rpch_msec connect_timeout; /* names and connects, all candidates */
-    rpch_msec idle_timeout;    /* no RPC PDU either way on the virtual connection */
+    rpch_msec idle_timeout;    /* no RPC PDU either way on the connection */
     rpch_msec stall_timeout;   /* a peer that takes nothing while data waits */
     rpch_msec drain_timeout;   /* after a graceful restart */
     relay_kind kind;
     const relay_candidate *to; /* where the server is; tried in order */
     int n_to;
-    const char *user;          /* who: "user alice", "subject CN=...", "anonymous 192.0.2.1" */
+    const char *user;          /* "user alice", "subject CN=...",
+                                * "anonymous 192.0.2.1" */
     const char *vhost;         /* "proxy.example.com:443" */
     const char *target;        /* "mbx.example.com:6001", name in lower case */
-    const char *refused;       /* the sentence to log (tag included) when policy refuses the target, or NULL; the
-                                * client learns it only after its first PDU, as 6ba, like an unreachable server */
+    const char *refused;       /* when policy refuses the target: the sentence
+                                * to log, tag included; else NULL. The client
+                                * learns it after its first PDU only, as 6ba,
+                                * like an unreachable server */
     uint32_t max_per_user;     /* channels; 0: no limit */
     uint32_t max_per_address;
 } relay_job;
 
-/* Makes the engine: the table, the directory of the broker sockets. Called in every
- * post_config; what must outlive restarts is kept in the process pool, and max_connections of the
- * first start stays in force. module_index: whose log level and name are used. runtime_dir: an absolute path for
- * the sockets' directory, created 0700 and given to uid/gid. On failure *error says why, naming the directive to change. */
+/* Makes the engine: the table and the directory of the broker sockets.
+ * Called in every post_config; what must outlive restarts is kept, and
+ * max_connections of the first start stays in force. module_index: whose log
+ * level and name are used. runtime_dir: an absolute path, in which the
+ * sockets' directory is made, mode 0700 and owned by User. On failure *error
+ * says why and names the directive to change. */
 apr_status_t relay_engine_create(relay_engine **out, int module_index,
                                  uint32_t max_connections,
                                  const char *runtime_dir, server_rec *s,
@@ -51,7 +56,8 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s);
 
-/* The child will take no more requests: its channels end within their drain timeouts. Takes no lock. */
+/* The child will take no more requests: its channels end within their drain
+ * timeouts. Takes no lock. */
 void relay_engine_child_stopping(relay_engine *e);
 
 /* Serves one channel request to its end and returns what a handler returns.
