@@ -172,7 +172,6 @@ static int send_a3(rpch_outbound *m, const input *in)
 
     memset(&v, 0, sizeof(v));
     v.timeout = m->core.limits.connection_timeout;
-    m->last_sent = in->now;
     return make_client(m, RPCH_CONN_A3, &v);
 }
 
@@ -343,7 +342,6 @@ void rpch_outbound_init(rpch_outbound *m, const rpch_limits *limits,
     rpch_rx_init(&m->rx, limits->receive_window);
     m->rx.off = (flags & RPCH_JOINED) != 0;
     rpch_tx_init(&m->tx, 0);
-    m->last_sent = now;
 }
 
 int rpch_outbound_client_recv(rpch_outbound *m, const uint8_t *in, size_t len,

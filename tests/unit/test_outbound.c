@@ -496,10 +496,16 @@ END_TEST
 
 START_TEST(test_outbound_pings_when_idle)
 {
-    rpch_msec now = START;
+    rpch_rts_values v = role_values(0xb0, 0);
+    size_t n;
+    rpch_msec now = START + 5000;
     int i;
 
-    drive(0, RPCH_OUT_OPENED);
+    drive(0, RPCH_OUT_C1W);
+    n = role_rts(RPCH_CONN_C1, &v, pdu);
+    ck_assert_int_eq(rpch_outbound_server_recv(&m, pdu, n, &step, now),
+                     RPCH_OK);
+    rpch_lane_init(&m.to_client);
     for (i = 1; i <= 52; i++) {
         ck_assert(rpch_outbound_deadline(&m) == now + 60000);
         ck_assert_int_eq(rpch_outbound_timeout(&m, now + 59999), RPCH_OK);
@@ -533,6 +539,8 @@ START_TEST(test_outbound_ping_waits)
     ck_assert(rpch_outbound_deadline(&m) == START + 120000);
     rpch_outbound_pdu_done(&m, 100, START + 70000);
     ck_assert(rpch_outbound_deadline(&m) == START + 130000);
+    ck_assert_int_eq(rpch_outbound_timeout(&m, START + 130000), RPCH_OK);
+    expect_lane(&m.to_client, hex_ping);
     /* while the lane has something to say */
     drive(0, RPCH_OUT_OPENED);
     ck_assert_int_eq(server_rts(RPCH_IN_R2_A3, &v), RPCH_OK);
@@ -541,6 +549,8 @@ START_TEST(test_outbound_ping_waits)
     ck_assert_uint_eq(waiting, 28);
     ck_assert(rpch_outbound_deadline(&m) == START + 120000);
     rpch_outbound_client_ack(&m, 27, START + 61000);
+    ck_assert(rpch_outbound_deadline(&m) == START + 121000);
+    rpch_outbound_client_ack(&m, 0, START + 70000);
     ck_assert(rpch_outbound_deadline(&m) == START + 121000);
     /* no room to report to the server: later */
     drive(0, RPCH_OUT_OPENED);
@@ -618,6 +628,10 @@ START_TEST(test_outbound_forwards_to_the_client_only)
     b[24] = RPCH_DEST_IN_PROXY;
     server(b, n);
     expect_end(RPCH_E_UNEXPECTED, "RTS PDU on S-OUT that is not for the client");
+    drive(0, RPCH_OUT_OPENED);
+    b[24] = RPCH_DEST_OUT_PROXY;
+    server(b, n);
+    expect_end(RPCH_E_UNEXPECTED, "unknown RTS PDU from the server");
 }
 END_TEST
 
@@ -777,6 +791,50 @@ START_TEST(test_outbound_joined)
     ck_assert_int_eq(server((const uint8_t *)"12", 2), RPCH_E_SYNTAX);
     drive(RPCH_JOINED, RPCH_OUT_FINISHED);
     ck_assert_int_eq(server_rts(RPCH_CONN_C1, &v), RPCH_E_POLICY);
+}
+END_TEST
+
+/* Log lines, one below the other. */
+static char lines[4096];
+
+static void keep(void *baton, int level, const char *what, const char *detail)
+{
+    size_t n = strlen(lines);
+
+    snprintf(lines + n, sizeof(lines) - n, "%d %s %s\n", level, what, detail);
+}
+
+START_TEST(test_outbound_logs)
+{
+    rpch_limits l = role_limits();
+    rpch_rts_values v = role_values(0xb0, 0);
+
+    rpch_outbound_init(&m, &l, RPCH_QUIET, keep, NULL, START);
+    lines[0] = '\0';
+    client_rts(RPCH_CONN_A1, &v);
+    rpch_outbound_connected(&m, START);
+    rpch_outbound_responded(&m, START);
+    server_rts(RPCH_CONN_C1, &v);
+    server_rts(RPCH_IN_R1_A3, &v);
+    m.core.flags = 0;
+    server_rts(RPCH_IN_R1_A3, &v);
+    server(rpc, role_rpc(rpc, 24, 1));
+    rpch_outbound_server_closed(&m);
+    ck_assert_str_eq(lines,
+        "8 received on C-OUT CONN/A1\n"
+        "7 transition [OPEN_START] -- CONN/A1 --> [CONNECT]\n"
+        "8 queued for S-OUT CONN/A2\n"
+        "7 transition [CONNECT] -- connected --> [RESPONSE]\n"
+        "8 queued for C-OUT CONN/A3\n"
+        "7 transition [RESPONSE] -- responded --> [C1W]\n"
+        "8 received on S-OUT CONN/C1=CONN/C2\n"
+        "8 queued for C-OUT CONN/C2\n"
+        "7 transition [C1W] -- CONN/C1 --> [OPENED]\n"
+        "8 received on S-OUT IN_R1/A3=IN_R1/A4\n"
+        "8 kept from the quiet client IN_R1/A3=IN_R1/A4\n"
+        "8 received on S-OUT IN_R1/A3=IN_R1/A4\n"
+        "8 forwarded to C-OUT IN_R1/A3=IN_R1/A4\n"
+        "7 transition [OPENED] -- server closed --> [FINISHED]\n");
 }
 END_TEST
 
@@ -981,6 +1039,7 @@ int main(void)
     tcase_add_test(t, test_outbound_lifetime);
     tcase_add_test(t, test_outbound_quiet);
     tcase_add_test(t, test_outbound_joined);
+    tcase_add_test(t, test_outbound_logs);
     tcase_add_test(t, test_outbound_stream_in_any_cuts);
     tcase_add_test(t, test_outbound_damaged_streams);
     tcase_add_test(t, test_outbound_finished_accepts_every_call);
