@@ -50,7 +50,7 @@ typedef struct relay_channel {
     bool server_readable;    /* a read may bring something */
     bool server_full;        /* a write to it was cut short */
     bool server_eof;         /* it closed; queued data still goes out */
-    relay_sendq held;        /* bytes read from it that the half could not take */
+    relay_sendq held;        /* read from it, and more than the half took */
     uint32_t keepalive;      /* ms; applied to server_fd, 0: none yet */
 
     bool joined;             /* the back end speaks ncacn_ip_tcp */

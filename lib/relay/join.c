@@ -169,9 +169,11 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
         joined(ch, fd, now);
         break;
     case RELAY_MSG_RTS:
-        if (ch->half.dir == RELAY_IN)
-            relay_half_server_rts(&ch->half, m->pdu, m->pdu_len, now);
-        else
+        if (ch->half.dir == RELAY_IN
+            && relay_half_server_rts(&ch->half, m->pdu, m->pdu_len, now)
+               == RPCH_AGAIN)
+            peer_ended(ch, RPCH_E_BUG, "an RTS message out of order");
+        else if (ch->half.dir == RELAY_OUT)
             rpch_server_in_rts(&ch->role, m->pdu, m->pdu_len, now);
         break;
     case RELAY_MSG_END:
@@ -243,9 +245,8 @@ static void feed_role(relay_channel *ch, rpch_msec now)
         rpch_lane_ack(lane, len);
         ch->writer.moved = true;
     }
-    while (ch->head_sent && rpch_lane_has_room(&ch->half.m.out.to_client)
-           && (p = lane_pdu(&ch->role.to_out, &len)) != NULL) {
-        relay_half_server_rts(&ch->half, p, len, now);
+    while ((p = lane_pdu(&ch->role.to_out, &len)) != NULL
+           && relay_half_server_rts(&ch->half, p, len, now) != RPCH_AGAIN) {
         rpch_lane_ack(&ch->role.to_out, len);
         ch->writer.moved = true;
     }
