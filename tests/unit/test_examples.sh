@@ -13,6 +13,11 @@ httpd=${HTTPD:-/usr/sbin/apache2}
     echo "SKIP: there is no $httpd"
     exit 77
 }
+preload=${HTTPD_PRELOAD-}
+[ "$preload" != none ] || {
+    echo "SKIP: httpd cannot load a module that is instrumented like this"
+    exit 77
+}
 modules=${HTTPD_MODULES:-/usr/lib/apache2/modules}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -87,7 +92,8 @@ for document in "$root/README.md" "$root"/docs/*.md; do
         i=$((i + 1))
         total=$((total + 1))
         write_conf "$scratch/block.$i" >"$scratch/httpd.conf"
-        if ! "$httpd" -t -f "$scratch/httpd.conf" >"$scratch/out" 2>&1; then
+        if ! LD_PRELOAD=$preload ASAN_OPTIONS=detect_leaks=0 \
+            "$httpd" -t -f "$scratch/httpd.conf" >"$scratch/out" 2>&1; then
             failed=$((failed + 1))
             echo "FAIL: ${document#"$root/"}, block $i:"
             cat "$scratch/out" "$scratch/block.$i"
