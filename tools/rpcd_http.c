@@ -1,7 +1,382 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rpcd_http.c - stub */
+/*
+ * rpcd_http.c - ncacn_http, the server role of MS-RPCH 3.2.5: two TCP
+ * connections, S-IN and S-OUT, are paired by the cookie of their first PDU
+ * and are one association together.
+ *
+ * A virtual connection lives from its first half on and ends when its
+ * machine does; it is freed in http_settle() only, and its halves go on as
+ * connections that linger.
+ */
 #include "rpcd_conn.h"
+
+#include <stdlib.h>
+
+#include "rpcd_rpc.h"
+
+#include "rpch/server.h"
+
+#define BUCKETS 4096u
+
+/* A connection must have said what it is by then, ms. */
+#define FIRST_PDU_TIMEOUT 60000u
+
+/* The connection setup timer of 3.2.5.2.1, ms. */
+#define SETUP_TIMEOUT 900000u
+
+/* Rounds of moving bytes between the two halves in one turn. */
+#define ROUNDS 8
+
+#define BANNER "ncacn_http/1.0"
+
+typedef struct virtual {
+    struct virtual *next; /* in its bucket */
+    rpcd_loop *loop;
+    rpcd_conn *in;        /* S-IN, or NULL */
+    rpcd_conn *out;       /* S-OUT, or NULL */
+    unsigned long id;     /* for the log: a cookie is a secret */
+    rpch_cookie cookie;
+    rpch_server machine;
+    rpcd_assoc assoc;
+} virtual;
+
+/* Every virtual connection by cookie; they are bounded by the descriptors. */
+static virtual *table[BUCKETS];
+
+static virtual **bucket_of(const rpch_cookie *cookie)
+{
+    return &table[(cookie->b[0] | cookie->b[1] << 8) % BUCKETS];
+}
+
+static void log_line(void *baton, int level, const char *what,
+                     const char *detail)
+{
+    const virtual *v = baton;
+
+    if (level == RPCH_LOG_TRACE1)
+        fprintf(v->loop->config->log, "vc %lu: %s: %s\n", v->id, what,
+                detail != NULL ? detail : "");
+}
+
+/* Consuming a PDU may queue an ack. */
+static bool may_take(void *baton)
+{
+    virtual *v = baton;
+
+    return rpch_lane_has_reserve(&v->machine.to_in);
+}
+
+static void taken(void *baton, uint32_t pdu_len)
+{
+    virtual *v = baton;
+
+    rpch_server_consumed(&v->machine, pdu_len);
+}
+
+static virtual *virtual_new(rpcd_conn *c, const rpch_cookie *cookie)
+{
+    static unsigned long last_id;
+    const rpcd_config *config = c->loop->config;
+    virtual *v = calloc(1, sizeof(*v));
+    virtual **bucket = bucket_of(cookie);
+    rpch_limits limits;
+
+    if (v == NULL)
+        return NULL;
+    memset(&limits, 0, sizeof(limits));
+    limits.receive_window = config->window;
+    limits.open_timeout = SETUP_TIMEOUT;
+    rpch_server_init(&v->machine, &limits, 0,
+                     config->log != NULL ? log_line : NULL, v, c->loop->now);
+    rpcd_rpc_init(&v->assoc, config->max_call, c->port);
+    v->assoc.may_take = may_take;
+    v->assoc.taken = taken;
+    v->assoc.baton = v;
+    v->loop = c->loop;
+    v->id = ++last_id;
+    v->cookie = *cookie;
+    v->next = *bucket;
+    *bucket = v;
+    return v;
+}
+
+static virtual *virtual_find(const rpch_cookie *cookie)
+{
+    virtual *v = *bucket_of(cookie);
+
+    while (v != NULL && !rpch_cookie_equal(&v->cookie, cookie))
+        v = v->next;
+    return v;
+}
+
+static void virtual_free(virtual *v)
+{
+    virtual **at = bucket_of(&v->cookie);
+
+    while (*at != v)
+        at = &(*at)->next;
+    *at = v->next;
+    if (v->loop->config->log != NULL)
+        fprintf(v->loop->config->log, "vc %lu: ended: %s: %s\n", v->id,
+                rpch_status_name(v->machine.core.status),
+                v->machine.core.reason != NULL ? v->machine.core.reason : "");
+    if (v->in != NULL)
+        rpcd_conn_finish(v->in);
+    if (v->out != NULL)
+        rpcd_conn_finish(v->out);
+    rpcd_rpc_free(&v->assoc);
+    free(v);
+}
+
+/* ---- S-IN ---------------------------------------------------------------- */
+
+static size_t in_input(rpcd_conn *c, const uint8_t *p, size_t len)
+{
+    virtual *v = c->owner;
+    size_t used = 0;
+    rpch_step step;
+    int rv = RPCH_OK;
+
+    while (used < len && rv == RPCH_OK) {
+        rv = rpch_server_in_recv(&v->machine, p + used, len - used, &step,
+                                 c->loop->now);
+        used += step.used;
+        if (step.pass != NULL)
+            rpcd_rpc_feed(&v->assoc, step.pass, step.pass_len);
+        if (step.used == 0)
+            break;
+    }
+    return rv == RPCH_OK ? used : len;
+}
+
+static bool in_wants_input(const rpcd_conn *c)
+{
+    const virtual *v = c->owner;
+
+    return rpcd_buf_len(&c->held) == 0
+        && (rpch_server_wants(&v->machine) & RPCH_WANT_CLIENT_READ) != 0;
+}
+
+static size_t lane_output(rpch_lane *lane, uint8_t *out)
+{
+    size_t len;
+    const uint8_t *p = rpch_lane_buf(lane, &len);
+
+    if (len > 0) {
+        memcpy(out, p, len);
+        rpch_lane_ack(lane, len);
+    }
+    return len;
+}
+
+static size_t in_output(rpcd_conn *c, uint8_t *out, size_t room)
+{
+    virtual *v = c->owner;
+
+    return lane_output(&v->machine.to_in, out);
+}
+
+/* ---- S-OUT --------------------------------------------------------------- */
+
+static size_t out_input(rpcd_conn *c, const uint8_t *p, size_t len)
+{
+    virtual *v = c->owner;
+    size_t used = 0;
+    rpch_step step;
+    int rv = RPCH_OK;
+
+    while (used < len && rv == RPCH_OK) {
+        rv = rpch_server_out_recv(&v->machine, p + used, len - used, &step,
+                                  c->loop->now);
+        used += step.used;
+        if (step.used == 0)
+            break;
+    }
+    return rv == RPCH_OK ? used : len;
+}
+
+static bool out_wants_input(const rpcd_conn *c)
+{
+    const virtual *v = c->owner;
+
+    return rpcd_buf_len(&c->held) == 0
+        && (rpch_server_wants(&v->machine) & RPCH_WANT_SERVER_READ) != 0;
+}
+
+static size_t out_output(rpcd_conn *c, uint8_t *out, size_t room)
+{
+    virtual *v = c->owner;
+    rpch_server *m = &v->machine;
+    size_t n = lane_output(&m->to_out, out);
+    uint32_t size;
+
+    while (m->core.state == RPCH_SERVER_OPENED) {
+        size = rpcd_rpc_pending(&v->assoc);
+        if (size == 0 || size > room - n)
+            break;
+        if (rpch_server_lifetime_left(m) < size) {
+            rpch_server_fail(m, RPCH_E_LIFETIME,
+                             "the lifetime of the OUT channel is used up");
+            break;
+        }
+        if (!rpch_server_may_send(m, size))
+            break;
+        rpcd_rpc_write(&v->assoc, out + n);
+        rpch_server_sent(m, size);
+        n += size;
+    }
+    return n;
+}
+
+/* ---- both ---------------------------------------------------------------- */
+
+static bool move(rpcd_conn *c)
+{
+    return c != NULL && rpcd_conn_move(c);
+}
+
+static void note_ends(virtual *v)
+{
+    rpch_server *m = &v->machine;
+
+    if (v->loop->now >= rpch_server_deadline(m))
+        rpch_server_timeout(m, v->loop->now);
+    if (v->in != NULL && (v->in->eof || v->in->gone))
+        rpch_server_in_closed(m);
+    if (v->out != NULL && (v->out->eof || v->out->gone))
+        rpch_server_out_closed(m);
+    if (rpcd_rpc_is_over(&v->assoc))
+        rpch_server_fail(m, RPCH_E_UNEXPECTED,
+                         "the RPC association has ended");
+}
+
+static bool is_finished(const virtual *v)
+{
+    return (rpch_server_wants(&v->machine) & RPCH_WANT_CLOSE) != 0;
+}
+
+static void watch(const virtual *v, rpcd_conn *c)
+{
+    if (c == NULL)
+        return;
+    c->deadline = rpch_server_deadline(&v->machine);
+    rpcd_conn_watch(c);
+}
+
+static void http_settle(rpcd_conn *c)
+{
+    virtual *v = c->owner;
+    bool moved = true;
+    int i;
+
+    note_ends(v);
+    /* Answers and what makes room for them go by turns. */
+    for (i = 0; i < ROUNDS && moved && !is_finished(v); i++) {
+        moved = move(v->out);
+        moved = move(v->in) || moved;
+        note_ends(v);
+    }
+    if (!is_finished(v)) {
+        if (moved && v->out != NULL)
+            v->out->more = true;
+        watch(v, v->in);
+        watch(v, v->out);
+        note_ends(v);
+    }
+    if (is_finished(v)) {
+        /* what the machine said last */
+        move(v->out);
+        move(v->in);
+        virtual_free(v);
+    }
+}
+
+static const rpcd_conn_ops in_ops = {
+    in_input, in_wants_input, in_output, http_settle
+};
+
+static const rpcd_conn_ops out_ops = {
+    out_input, out_wants_input, out_output, http_settle
+};
+
+/* ---- a connection whose first PDU is not there yet ----------------------- */
+
+/* c is a half of v from now on. False when v has that half already: a
+ * protocol error, which ends v (3.2.5.5.3, 3.2.5.5.4). */
+static bool attach(virtual *v, rpcd_conn *c, bool is_in)
+{
+    if ((is_in ? v->in : v->out) != NULL) {
+        rpch_server_fail(&v->machine, RPCH_E_UNEXPECTED,
+                         "a half of the connection came twice");
+        http_settle(v->in != NULL ? v->in : v->out);
+        return false;
+    }
+    c->owner = v;
+    if (is_in) {
+        v->in = c;
+        c->ops = &in_ops;
+    } else {
+        v->out = c;
+        c->ops = &out_ops;
+    }
+    return true;
+}
+
+/* Looks at what is held, attaches c when its first PDU is there. */
+static void classify(rpcd_conn *c)
+{
+    rpch_cookie cookie;
+    virtual *v;
+    bool is_in;
+    int rv = rpch_server_classify(rpcd_buf_data(&c->held),
+                                  rpcd_buf_len(&c->held), &is_in, &cookie);
+
+    if (rv == RPCH_AGAIN) {
+        rpcd_conn_watch(c);
+        return;
+    }
+    v = rv == RPCH_OK ? virtual_find(&cookie) : NULL;
+    if (rv == RPCH_OK && v == NULL)
+        v = virtual_new(c, &cookie);
+    if (v != NULL && attach(v, c, is_in))
+        http_settle(c);
+    else
+        rpcd_conn_finish(c);
+}
+
+/* Everything stays held until the half is known. */
+static size_t new_input(rpcd_conn *c, const uint8_t *p, size_t len)
+{
+    return 0;
+}
+
+static bool new_wants_input(const rpcd_conn *c)
+{
+    return true;
+}
+
+static size_t new_output(rpcd_conn *c, uint8_t *out, size_t room)
+{
+    return 0;
+}
+
+static void new_settle(rpcd_conn *c)
+{
+    rpcd_conn_move(c);
+    if (c->gone || c->eof || c->loop->now >= c->deadline)
+        rpcd_conn_finish(c);
+    else
+        classify(c);
+}
+
+static const rpcd_conn_ops new_ops = {
+    new_input, new_wants_input, new_output, new_settle
+};
+
 bool rpcd_http_accept(rpcd_conn *c)
 {
-    return false;
+    c->ops = &new_ops;
+    c->deadline = c->loop->now + FIRST_PDU_TIMEOUT;
+    return !c->loop->config->banner
+        || rpcd_buf_add(&c->rest, BANNER, strlen(BANNER));
 }
