@@ -84,8 +84,17 @@ class Httpd:
         self.process.wait_ready(
             lambda: all(env.can_connect("127.0.0.1", p)
                         for p in self.ports.values()), timeout=60)
-        env.wait_until(lambda: len(self.children()) >= 1, "children")
+        env.wait_until(self.settled, "children with all their threads")
         return self
+
+    def settled(self):
+        """True when every child has all of its threads: they come one by
+        one, and tests count them."""
+        resources = self.resources()
+        threads = {r[1] for r in resources.values()}
+        return (len(resources) >= self.conf.children and len(threads) == 1
+                and (self.conf.mpm == "prefork"
+                     or threads.pop() > self.conf.threads + 1))
 
     def stop(self):
         """Stops httpd; raises when its end was not a clean one."""

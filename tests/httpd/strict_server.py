@@ -31,6 +31,8 @@ class Leg:
     def __init__(self, sock, peer):
         self.sock, self.peer = sock, peer
         self.name = "S-?"
+        self.virtual = None        # known after the first PDU
+        self.resetting = False
         self.lock = threading.Lock()
 
     def exactly(self, n):
@@ -46,17 +48,21 @@ class Leg:
         with self.lock:
             self.sock.sendall(data)
 
-    def close(self):
+    def close(self, how=socket.SHUT_RDWR):
+        """Ends the connection; the thread that reads it closes the socket."""
         try:
-            self.sock.shutdown(socket.SHUT_RDWR)
+            if not self.resetting:
+                self.sock.shutdown(how)
         except OSError:
             pass
 
     def reset(self):
-        """Ends the connection with a RST."""
+        """Ends the connection with a RST. Only the thread that reads can
+        close the socket: this wakes it without a packet."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                              struct.pack("ii", 1, 0))
-        self.sock.close()
+        self.close(socket.SHUT_RD)
+        self.resetting = True
 
 
 class Sender:
@@ -244,28 +250,28 @@ class StrictServer:
                              daemon=True).start()
 
     def _serve(self, leg):
-        virtual = None
         try:
             self._stage("accept", leg)
             if self.banner:
                 leg.send(rts.LEGACY)
-            virtual = self._first(leg)
+            self._first(leg)
             while True:
-                self._pdu(virtual, leg, rpc.read_pdu(leg.exactly))
+                self._pdu(leg.virtual, leg, rpc.read_pdu(leg.exactly))
         except (Violation, rts.BadPdu) as e:
-            self._violation(virtual, leg, str(e))
+            self._violation(leg, str(e))
         except (_End, EOFError, OSError):
             pass
         finally:
-            self._forget(virtual, leg)
+            self._forget(leg)
 
-    def _violation(self, virtual, leg, text):
+    def _violation(self, leg, text):
         with self.lock:
             # What arrives after we closed is not the proxy's mistake.
-            if virtual is None or not virtual.closed:
+            if leg.virtual is None or not leg.virtual.closed:
                 self.violations.append(f"{leg.name}: {text}")
 
-    def _forget(self, virtual, leg):
+    def _forget(self, leg):
+        virtual = leg.virtual
         if virtual:
             virtual.close()
             with self.lock:
@@ -321,6 +327,7 @@ class StrictServer:
             if leg.name in virtual.legs:
                 raise Violation(f"a second {pdu.name} for one connection")
             virtual.legs[leg.name] = leg
+            leg.virtual = virtual
             if out:
                 virtual.a2 = pdu
                 virtual.out_tx = Sender(pdu.get("ReceiveWindowSize"))
@@ -332,7 +339,6 @@ class StrictServer:
         self._stage("A2" if out else "B2", leg)
         if met:
             self._open(virtual)
-        return virtual
 
     def _open(self, v):
         sin, sout = v.legs["S-IN"], v.legs["S-OUT"]

@@ -52,25 +52,6 @@ def test_malformed_target(server, raw, log, method, target):
     ended(channel)
 
 
-@pytest.mark.parametrize("length", ["17", "76", "131071"])
-def test_in_length_of_no_channel(server, raw, log, length):
-    log.allow("RPX0225")
-    channel = raw(server, "").channel()
-    channel.request("RPC_IN_DATA", "echo.tcp:1", length,
-                    auth=(env.USER, env.PASSWORD))
-    assert channel.head().status == 400
-
-
-@pytest.mark.parametrize("length", ["-1", "x", "76,76", "+76",
-                                    "99999999999999999999999"])
-def test_bad_content_length(server, raw, log, length):
-    log.allow("RPX0227", "AH0", "AH1")
-    channel = raw(server, "").channel()
-    channel.request("RPC_OUT_DATA", "echo.tcp:1", length,
-                    auth=(env.USER, env.PASSWORD))
-    assert channel.head().status in (400, 413)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("at,value", [
     (0, 4), (1, 1), (2, 0), (2, 11), (2, 19), (3, 0x01), (3, 0x23), (4, 0x00),

@@ -44,17 +44,6 @@ def test_echo_without_body_or_query(server):
     channel.close()
 
 
-def test_echo_http_1_0(server):
-    channel = rawclient.Channel(server.address())
-    for _ in range(2):
-        channel.request("RPC_IN_DATA", "echo.tcp:1", 4, auth=AUTH,
-                        version="1.0")
-        channel.send(bytes.fromhex("f8e81808"))
-        head, body = channel.response()
-        assert head.status == 200 and body == rts.ECHO_BYTES
-    channel.close()
-
-
 @pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_channel_after_echo(httpd, backends, raw, tls, mpm, secure):
@@ -73,23 +62,3 @@ def test_channel_after_echo(httpd, backends, raw, tls, mpm, secure):
     cin.send(client.b1())
     client.read_c2()
     assert client.calls().add_one(1) == 2
-
-
-def test_echo_needs_authentication(server, log):
-    channel = rawclient.Channel(server.address())
-    channel.request("RPC_IN_DATA", "echo.tcp:1", 0)
-    head, _ = channel.response()
-    assert head.status == 401
-    assert "basic" in head.headers["www-authenticate"].lower()
-    channel.request("RPC_IN_DATA", "echo.tcp:1", 0, auth=AUTH)
-    check(channel.response())              # on the same connection
-    channel.close()
-
-
-def test_17_bytes_are_no_echo(server, log):
-    log.allow("RPX0225")
-    channel = rawclient.Channel(server.address())
-    channel.request("RPC_IN_DATA", "echo.tcp:1", 17, auth=AUTH)
-    head, _ = channel.response()
-    assert head.status == 400
-    channel.close()

@@ -20,23 +20,6 @@ def ask(server, method, target="echo.tcp:1", length=0, **more):
     return answer
 
 
-def test_other_methods(httpd, backends, log):
-    server = httpd(mpm="event", **backends.fields())
-    log.allow("RPX0221")
-    for method in ("GET", "POST", "PUT", "FOO", "rpc_in_data"):
-        head, _ = ask(server, method)
-        assert head.status in (405, 501), method
-        if head.status == 405:
-            assert head.headers["allow"] == "RPC_IN_DATA, RPC_OUT_DATA"
-
-
-def test_version_1_is_off(httpd, backends, log):
-    server = httpd(mpm="event", **backends.fields())
-    log.expect("RPX0220")
-    head, _ = ask(server, "RPC_CONNECT")
-    assert head.status == 405
-
-
 def test_limit(httpd, backends, log):
     """<Limit> knows the methods."""
     limits = ('<Location "/rpc">',
@@ -107,15 +90,6 @@ def test_in_lengths(httpd, backends, raw, length):
     assert client.open().calls().add_one(1) == 2
 
 
-def test_limit_request_body_says_so(httpd, backends, log, raw):
-    server = httpd(mpm="event", **backends.fields(
-        location=("LimitRequestBody 1000000",)))
-    log.expect("RPX0226: .*LimitRequestBody")
-    client = raw(server, "echo.tcp:1")
-    client.request_in()
-    assert client.cin.head().status == 413
-
-
 @pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
 @pytest.mark.parametrize("kind", ["tcp", "http"])
 def test_expect_100(httpd, backends, raw, mpm, kind):
@@ -143,32 +117,10 @@ def test_expect_100_is_not_sent_to_the_refused(httpd, backends, raw, log):
     assert client.cin.head().status == 401
 
 
-def test_http2_is_declined(httpd, backends, log, certs):
-    server = httpd(mpm="event", **backends.fields(
-        modules=("http2",), vhost=("Protocols h2 http/1.1",)))
-    log.expect("RPX0222: .*HTTP/2")
-    status, text = clients.curl(
-        server.url("/rpc/rpcproxy.dll?echo.tcp:1", tls=True), "--http2",
-        "--cacert", str(certs.ca), *CREDENTIALS, "--resolve",
-        f"proxy.example.test:{server.ports['https']}:127.0.0.1",
-        "--data-binary", "x" * 76, method="RPC_OUT_DATA")
-    assert text.startswith(b"HTTP/2") and status == 501
-
-
 def test_http1_beside_http2(httpd, backends, raw, tls):
     server = httpd(mpm="event", **backends.fields(
         modules=("http2",), vhost=("Protocols h2 http/1.1",)))
     assert raw(server, "echo.tcp:1", tls).open().calls().add_one(1) == 2
-
-
-def test_chunked_is_refused(httpd, backends, log, raw):
-    server = httpd(mpm="event", **backends.fields())
-    log.allow("RPX0224")
-    client = raw(server, "echo.tcp:1", headers=["Transfer-Encoding: chunked"])
-    channel = client.channel()
-    channel.request("RPC_IN_DATA", client.target, None, client.headers,
-                    client.auth)
-    assert channel.head().status == 400
 
 
 def test_other_sites_are_served(httpd, backends, raw):
@@ -177,17 +129,6 @@ def test_other_sites_are_served(httpd, backends, raw):
     raw(server, "echo.tcp:1").open()
     status, text = clients.curl(server.url("/index.html"))
     assert status == 200 and b"another site" in text
-
-
-@pytest.mark.parametrize("form", ["", "?format=json", "?format=openmetrics"])
-def test_status_page(httpd, backends, raw, form):
-    server = httpd(mpm="event", **backends.fields())
-    raw(server, "echo.tcp:1").open()
-    status, text = clients.curl(server.url(f"/rpcproxy-status{form}"))
-    assert status == 200 and b"onnections" in text
-    counts = server.status()
-    assert counts["connections"] == counts["connections_open"] == 1
-    assert counts["channels_in"] == counts["channels_out"] == 1
 
 
 def test_minimum_timeout_pragma(httpd, backends, raw):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who and what is refused: the answer, and the sentence in the log."""
+"""What is refused once the first PDU was read: the answer on both channels, and
+the sentence in the log."""
 
 import pytest
 
 import env
-import rawclient
 
 UNAVAILABLE = "503 RPC Error: 6ba"
 BUSY = "503 RPC Error: 6bb"
@@ -33,12 +33,6 @@ def test_valid_ports(httpd, backends, raw, log, target, line):
     client.start_in()
     assert client.cin.head().line.endswith(UNAVAILABLE)
     assert client.cin.rest() == b""
-
-
-def test_nothing_allowed_as_shipped(httpd, raw, log):
-    server = httpd(mpm="event")
-    log.expect("RPX0210: .*RpcProxyValidPorts")
-    assert answers(raw(server, "mbx:593"))[0] == UNAVAILABLE
 
 
 def test_names_in_any_case(httpd, backends, raw):
@@ -99,65 +93,6 @@ def test_failover(httpd, backends, raw, log, kind):
         assert raw(server, f"{name}:1").open().calls().add_one(1) == 2
 
 
-def test_tls_is_required(httpd, backends, raw, log, tls):
-    server = httpd(mpm="event", **backends.fields(http_tls_off=False))
-    log.expect("RPX0203: .*RpcProxyRequireTLS")
-    status, _ = answers(raw(server, "echo.tcp:1"))
-    assert status.startswith("403")
-    assert raw(server, "echo.tcp:1", tls).open().calls().add_one(1) == 2
-
-
-@pytest.mark.parametrize("header", ["X-Forwarded-Proto: https",
-                                    "Front-End-Https: on"])
-def test_trusted_front(httpd, backends, raw, log, header):
-    server = httpd(mpm="event", **backends.fields(
-        http_tls_off=False,
-        location=("RpcProxyTrustedFront 127.0.0.0/8",)))
-    client = raw(server, "echo.tcp:1", headers=[header])
-    assert client.open().calls().add_one(1) == 2
-    log.expect("RPX0201")
-    assert answers(raw(server, "echo.tcp:1"))[0].startswith("403")
-
-
-def test_front_that_is_not_trusted(httpd, backends, raw, log):
-    server = httpd(mpm="event", **backends.fields(
-        http_tls_off=False,
-        location=("RpcProxyTrustedFront 192.0.2.0/24",)))
-    log.expect("RPX0202: .*RpcProxyTrustedFront")
-    client = raw(server, "echo.tcp:1", headers=["Front-End-Https: on"])
-    assert answers(client)[0].startswith("403")
-
-
-def test_authentication_is_required(httpd, backends, raw, log):
-    server = httpd(mpm="event", **backends.fields(auth="none"))
-    log.expect("RPX0204: .*RpcProxyRequireAuth")
-    client = raw(server, "echo.tcp:1", auth=None)
-    assert answers(client)[0].startswith("403")
-
-
-@pytest.mark.parametrize("lines", [
-    ("RpcProxyRequireAuth Off",),
-    ("RpcProxyAllowAnonymous On",),
-    ("RpcProxyAllowAnonymous On", "RpcProxyRequireTLS Off")])
-def test_anonymous(httpd, backends, raw, lines):
-    server = httpd(mpm="event", **backends.fields(auth="none",
-                                                  location=lines))
-    client = raw(server, "echo.tcp:1", auth=None)
-    assert client.open().calls().add_one(1) == 2
-
-
-def test_401_for_a_gigabyte(httpd, backends, log):
-    """The client does not send the body before it has the answer: httpd
-    must not wait for it, and the connection ends."""
-    server = httpd(mpm="event", **backends.fields())
-    channel = rawclient.Channel(server.address())
-    channel.request("RPC_IN_DATA", "echo.tcp:1", 1 << 30)
-    head = channel.head()
-    assert head.status == 401
-    assert head.headers.get("connection", "").lower() == "close"
-    channel.rest()
-
-
 @pytest.mark.parametrize("directive,tag", [
     ("RpcProxyMaxPerUser", "RPX0323"), ("RpcProxyMaxPerAddress", "RPX0324")])
 @pytest.mark.parametrize("kind", ["tcp", "http"])
@@ -187,32 +122,3 @@ def test_full_table(httpd, backends, raw, log, kind):
     else:
         assert client.open().calls().add_one(1) == 2
     assert first.calls().add_one(1) == 2
-
-
-def test_valid_ports_file(httpd, backends, raw, log, tmp_path):
-    """Re-read when it changes, without a restart; a bad one changes
-    nothing."""
-    path = tmp_path / "validports"
-    tmp_path.chmod(0o755)
-    for parent in (tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
-    path.write_text("somebody:593\n")
-    fields = backends.fields(location=(f"RpcProxyValidPortsFile {path}",))
-    fields["ports"] = ("None",)
-    server = httpd(mpm="event", **fields)
-    log.allow("RPX02", "RPX0102")
-    assert answers(raw(server, "echo.tcp:1"))[0] == UNAVAILABLE
-    path.write_text("# now it may\nsomebody:593;echo.tcp:1\n")
-
-    def works():
-        client = raw(server, "echo.tcp:1")
-        client.start_out()
-        return client.cout.head().status == 200
-    env.wait_until(works, "the new list", 30, 0.5)
-    log.expect("RPX0101: .*RpcProxyValidPortsFile")
-    path.write_text("echo.tcp:1;broken\n")
-
-    def complained():
-        assert works()
-        return any("RPX0101" in line.raw for line in log.lines())
-    env.wait_until(complained, "a complaint", 30, 0.5)

@@ -210,6 +210,10 @@ def stages(client):
     yield "first-answer", client.recv_rpc
 
 
+#: The two halves of an ncacn_http connection are joined by the server alone:
+#: when it is gone, or the window is closed, it is a timer that ends the other.
+SHORT = ("RpcProxyHandshakeTimeout 2s", "RpcProxyStallTimeout 2s")
+
 STAGES = [name for name, _ in stages(rawclient.RawClient(None, None))]
 
 
@@ -218,7 +222,7 @@ STAGES = [name for name, _ in stages(rawclient.RawClient(None, None))]
 def test_client_dies_at_every_stage(httpd, backends, raw, mpm, kind, log):
     """By close and by reset, of either channel: the other is closed, and
     nothing stays behind."""
-    server = httpd(mpm=mpm, **backends.fields())
+    server = httpd(mpm=mpm, **backends.fields(location=SHORT))
     log.allow("RPX0340")
     warm = raw(server, target(kind)).open()
     warm.calls().add_one(1)
@@ -263,7 +267,8 @@ def test_server_dies_at_every_stage(httpd, backends, raw, strict, log, stage,
     back = strict((backends.echo.host, backends.echo.tcp_port),
                   plan={stage: way})
     server = httpd(mpm="event", ports=("s:1",),
-                   routes=(f"s:1 to=127.0.0.1:{back.port}",))
+                   routes=(f"s:1 to=127.0.0.1:{back.port}",),
+                   location=SHORT)
     log.allow("RPX03")
     before = server.resources()
     client = raw(server, "s:1")
