@@ -74,7 +74,7 @@ static void child_init(apr_pool_t *pchild, server_rec *s)
 static void child_stopping(apr_pool_t *pchild, int graceful)
 {
     if (rpcproxy_engine() != NULL)
-        relay_engine_child_stopping(rpcproxy_engine());
+        relay_engine_child_stopping(rpcproxy_engine(), graceful != 0);
 }
 
 static void register_hooks(apr_pool_t *p)
@@ -83,9 +83,9 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
-    /* when a request's head was read, before authentication */
-    ap_hook_post_read_request(rpcproxy_post_read, NULL, NULL,
-                              APR_HOOK_MIDDLE);
+    /* when a request's configuration is known, before authentication */
+    ap_hook_header_parser(rpcproxy_header_parser, NULL, NULL,
+                          APR_HOOK_MIDDLE);
     /* when a request's content is due */
     ap_hook_handler(rpcproxy_handler, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_handler(rpcproxy_status_handler, NULL, NULL, APR_HOOK_MIDDLE);

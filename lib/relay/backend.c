@@ -185,6 +185,7 @@ void relay_channel_open(relay_channel *ch, rpch_msec now)
         ch->claimed = true;
         name_connection(ch);
         ch->open_deadline = now + ch->job->limits.open_timeout;
+        ch->retry = ch->joined && ch->half.dir == RELAY_IN ? now : RPCH_NEVER;
         if (ch->job->refused)
             refuse(ch, 0, ch->job->refused);
         else
@@ -259,7 +260,7 @@ void relay_channel_read_server(relay_channel *ch, rpch_msec now)
             return;
         read_once(ch, now);
     }
-    ch->writer.moved = true;
+    ch->moved = true;
 }
 
 long relay_channel_to_server(void *baton, const uint8_t *p, size_t len)

@@ -2,24 +2,25 @@
 /*
  * channel.c - NOTES
  *
- * A step runs to exhaustion: it repeats its parts until none of them moved
- * anything, so that the order in which they stand does not matter for what
- * comes out. Sources are read until they say "nothing now" before they are
+ * A step repeats its parts until none of them moved anything, so that the
+ * order in which they stand does not matter for what comes out; a bounded
+ * number of times, so that timers and whoever else shares the thread have
+ * their turn. Sources are read until they say "nothing now" before they are
  * polled again.
  *
  * The half's machine decides what is legal and what is wanted; the channel
- * moves bytes, and keeps the timers that need more than one half or the
- * state of the queues: opening, idleness, stalls and draining.
+ * moves bytes. Its timers are in channel_time.c.
  */
 #include "relay/channel.h"
 
-#include <apr_general.h>
 #include <http_protocol.h>
 
 #include "relay/clock.h"
 
 /* Slices handled in one go before the other side has its turn. */
 #define CLIENT_QUOTA 64
+/* Turns of one step. */
+#define TURNS 16
 
 static void log_machine(void *baton, int level, const char *what,
                         const char *detail)
@@ -61,7 +62,8 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
     ch->server_fd = -1;
     ch->started = ch->last_rpc = now;
     ch->open_deadline = ch->idle_deadline = RPCH_NEVER;
-    ch->stall_deadline = ch->drain_deadline = ch->retry = RPCH_NEVER;
+    ch->stall_deadline = ch->drain_deadline = RPCH_NEVER;
+    ch->retry = RPCH_NEVER;
     relay_link_init(&ch->link);
     relay_sendq_init(&ch->held, e->blocks);
     apr_table_setn(r->subprocess_env, "RPC_CONNECTION", "-");
@@ -127,7 +129,7 @@ static void client_ended(relay_channel *ch)
     relay_half_client_closed(&ch->half);
 }
 
-static bool read_client(relay_channel *ch, rpch_msec now)
+static void read_client(relay_channel *ch, rpch_msec now)
 {
     const uint8_t *p;
     size_t len;
@@ -138,7 +140,7 @@ static bool read_client(relay_channel *ch, rpch_msec now)
         if (p == NULL)
             break;
         if (relay_half_client_recv(&ch->half, p, len, &step, now) != RPCH_OK)
-            return true;
+            return;
         if (step.pass)
             relay_writer_pass(&ch->writer, &step, now);
         if (step.used == 0)
@@ -151,7 +153,7 @@ static bool read_client(relay_channel *ch, rpch_msec now)
         client_ended(ch);
     else if (ch->client.body_done)
         body_ended(ch);
-    return n == CLIENT_QUOTA;
+    ch->moved = ch->moved || n == CLIENT_QUOTA;
 }
 
 /* OUT: the 200 head, once CONN/A2 is on its way. */
@@ -197,13 +199,27 @@ static void note_rpc(relay_channel *ch, rpch_msec now)
         relay_table_touch(ch->engine->table, ch->ref, now);
 }
 
-/* Once around all parts; true when something may move again. */
-static bool turn(relay_channel *ch, rpch_msec now)
+/* OUT: sends what the writer collected. */
+static void commit(relay_channel *ch)
 {
-    bool more;
-    ch->writer.moved = false;
+    if (ch->half.dir != RELAY_OUT || !ch->head_sent)
+        return;
+    if (!relay_client_blocked(&ch->client) && ch->client.out_bytes > 0)
+        relay_client_commit(&ch->client);
+    if (relay_client_writable(&ch->client))
+        relay_writer_writable(&ch->writer);
+}
+
+/* Once around all parts; true when something may move again. progress is set
+ * when a receiver took something that counts as such: RPC bytes, or RTS PDUs
+ * while no RPC bytes wait. Pings must not hide a peer that stopped
+ * acknowledging. */
+static bool turn(relay_channel *ch, bool *progress, rpch_msec now)
+{
+    relay_writer *w = &ch->writer;
+    ch->moved = w->rpc_moved = w->lane_moved = false;
     ch->end_state = relay_half_state_name(&ch->half);
-    more = read_client(ch, now);
+    read_client(ch, now);
     if (wants(ch, RPCH_WANT_CONNECT))
         relay_channel_open(ch, now);
     if (ch->joined)
@@ -212,83 +228,40 @@ static bool turn(relay_channel *ch, rpch_msec now)
     if (ch->half.dir == RELAY_OUT)
         respond(ch, now);
     relay_channel_read_server(ch, now);
-    relay_writer_flush(&ch->writer, now);
-    if (ch->half.dir == RELAY_OUT && ch->head_sent
-        && !relay_client_blocked(&ch->client) && ch->client.out_bytes > 0) {
-        relay_client_commit(&ch->client);
-        if (!relay_client_blocked(&ch->client))
-            relay_writer_writable(&ch->writer);
-    }
+    relay_writer_flush(w, now);
+    commit(ch);
     note_open(ch);
     note_rpc(ch, now);
     relay_channel_keepalive(ch);
-    return more || ch->writer.moved;
+    if (w->rpc_moved
+        || ((w->lane_moved || ch->moved) && w->queue.bytes == 0))
+        *progress = true;
+    return ch->moved || w->rpc_moved || w->lane_moved;
 }
 
-static void expire(relay_channel *ch, rpch_msec now)
+/* True when the client is being read, so that its end shows in a read. */
+static bool client_is_read(const relay_channel *ch)
 {
-    rpch_msec touched = 0;
-    if (relay_half_deadline(&ch->half) <= now)
-        relay_half_timeout(&ch->half, now);
-    if (ch->open_deadline <= now)
-        relay_channel_fail(ch, RPCH_E_TIMEOUT,
-                           "the other half did not come or open in time",
-                           NULL);
-    if (ch->drain_deadline <= now)
-        relay_channel_fail(ch, RPCH_E_TIMEOUT,
-                           "httpd was restarted and RpcProxyDrainTimeout "
-                           "is over", NULL);
-    if (ch->stall_deadline <= now)
-        relay_channel_fail(ch, RPCH_E_TIMEOUT, "the receiver took nothing "
-                           "for RpcProxyStallTimeout", NULL);
-    if (ch->idle_deadline <= now) {
-        if (ch->ref.generation)
-            touched = relay_table_touched(ch->engine->table, ch->ref);
-        if (touched < ch->last_rpc)
-            touched = ch->last_rpc;
-        ch->idle_deadline = touched + ch->job->idle_timeout;
-        if (ch->idle_deadline <= now)
-            relay_channel_fail(ch, RPCH_E_TIMEOUT,
-                               "no call for RpcProxyIdleTimeout", NULL);
+    if (ch->half.dir == RELAY_OUT && ch->client.body_done)
+        return !ch->client.junk;
+    return !ch->client.body_done && wants(ch, RPCH_WANT_CLIENT_READ);
+}
+
+static void take_client_events(relay_channel *ch, short revents)
+{
+    if (revents & ~POLLOUT) {
+        if (client_is_read(ch))
+            ch->client.readable = true;
+        else if (revents & (POLLERR | POLLHUP | POLLRDHUP))
+            ch->client.gone = true;
     }
-}
-
-/* A channel of a stopping child gets a deadline within the drain timeout,
- * spread so that not all clients come back at once. */
-static void note_draining(relay_channel *ch)
-{
-    rpch_msec since = __atomic_load_n(&ch->engine->draining, __ATOMIC_ACQUIRE);
-    uint32_t random = 0;
-    if (since == 0 || ch->drain_deadline != RPCH_NEVER)
-        return;
-    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    ch->drain_deadline = since + ch->job->drain_timeout / 2
-        + (ch->job->drain_timeout / 2) * (random >> 16) / 65536;
-}
-
-static void arm(relay_channel *ch, bool progress, rpch_msec now)
-{
-    bool pending = relay_writer_pending(&ch->writer)
-                || relay_client_blocked(&ch->client);
-    note_draining(ch);
-    if (!relay_half_is_open(&ch->half) || !pending)
-        ch->stall_deadline = RPCH_NEVER;
-    else if (progress || ch->stall_deadline == RPCH_NEVER)
-        ch->stall_deadline = now + ch->job->stall_timeout;
-    if (relay_half_is_open(&ch->half) && ch->idle_deadline == RPCH_NEVER)
-        ch->idle_deadline = now + ch->job->idle_timeout;
+    if (revents && relay_client_blocked(&ch->client) && !ch->client.gone)
+        relay_client_push(&ch->client);
 }
 
 static void take_events(relay_channel *ch, const short *revents)
 {
-    if (revents[RELAY_FD_CLIENT] & ~POLLOUT)
-        ch->client.readable = true;
-    if (revents[RELAY_FD_CLIENT] & (POLLOUT | POLLERR | POLLHUP)
-        && relay_client_blocked(&ch->client)) {
-        relay_client_push(&ch->client);
-        if (!relay_client_blocked(&ch->client))
-            relay_writer_writable(&ch->writer);
-    }
+    take_client_events(ch, revents[RELAY_FD_CLIENT]);
     if (revents[RELAY_FD_SERVER] & ~POLLOUT)
         ch->server_readable = true;
     if (revents[RELAY_FD_SERVER] & (POLLOUT | POLLERR | POLLHUP)) {
@@ -298,13 +271,8 @@ static void take_events(relay_channel *ch, const short *revents)
     }
     if (revents[RELAY_FD_LINK] & POLLOUT)
         ch->link_full = false;
-}
-
-void relay_channel_step(relay_channel *ch, const short *revents,
-                        rpch_msec now)
-{
-    bool progress = false;
-    take_events(ch, revents);
+    if (revents[RELAY_FD_LINK] & (POLLERR | POLLHUP))
+        ch->link_ending = true;
     if (revents[RELAY_FD_EVENT])
         relay_channel_take_mail(ch);
     if (ch->half.dir == RELAY_OUT && ch->client.body_done
@@ -312,34 +280,49 @@ void relay_channel_step(relay_channel *ch, const short *revents,
         ch->client.readable = false;
         relay_client_watch(&ch->client);
     }
-    while (!wants(ch, RPCH_WANT_CLOSE) && turn(ch, now))
-        progress = true;
-    progress = progress || (revents[RELAY_FD_CLIENT] & POLLOUT);
-    if (ch->client.gone)
+}
+
+/* Ends the half when one of its sides is gone and nothing is left to be
+ * delivered to the other. */
+static void look_for_ends(relay_channel *ch)
+{
+    bool out = ch->half.dir == RELAY_OUT;
+    if (ch->client.gone || (out && ch->writer.broken))
         client_ended(ch);
-    if (ch->writer.broken && ch->half.dir == RELAY_IN)
+    if (!out && ch->writer.broken)
         relay_half_server_closed(&ch->half);
-    if (ch->server_eof
-        && (ch->half.dir == RELAY_IN
-            || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
-                && !relay_client_blocked(&ch->client))))
+    if (!ch->server_eof)
+        return;
+    if (!out || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
+                 && !relay_client_blocked(&ch->client)))
         relay_half_server_closed(&ch->half);
-    arm(ch, progress, now);
-    expire(ch, now);
+}
+
+void relay_channel_step(relay_channel *ch, const short *revents,
+                        rpch_msec now)
+{
+    bool progress = (revents[RELAY_FD_CLIENT] & POLLOUT) != 0;
+    int turns = 0;
+    take_events(ch, revents);
+    relay_channel_expire(ch, now);
+    while (turns < TURNS && !wants(ch, RPCH_WANT_CLOSE)
+           && turn(ch, &progress, now))
+        turns++;
+    look_for_ends(ch);
+    relay_channel_arm(ch, progress, now);
     relay_client_hold(&ch->client);
+    ch->again = turns == TURNS;
     ch->finished = wants(ch, RPCH_WANT_CLOSE);
 }
 
+/* POLLERR and POLLHUP come unasked. */
 static short client_events(relay_channel *ch)
 {
     short events = 0;
-    bool body = !ch->client.body_done;
-    if (ch->client.gone)
-        return 0;
-    if (ch->half.dir == RELAY_OUT && !body && !ch->client.junk)
+    if (client_is_read(ch))
         events |= POLLIN;
-    else if (body && wants(ch, RPCH_WANT_CLIENT_READ))
-        events |= POLLIN;
+    else if (ch->half.dir == RELAY_OUT)
+        events |= POLLRDHUP;
     if (relay_client_blocked(&ch->client))
         events |= POLLOUT;
     return events;
@@ -360,7 +343,7 @@ static short server_events(relay_channel *ch)
 
 static void want(struct pollfd *p, int fd, short events)
 {
-    p->fd = events ? fd : -1;
+    p->fd = fd;
     p->events = events;
     p->revents = 0;
 }
@@ -374,8 +357,10 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
                                  rpch_msec now)
 {
     rpch_msec at = relay_half_deadline(&ch->half);
-    want(&fds[RELAY_FD_CLIENT], ch->client.fd, client_events(ch));
-    want(&fds[RELAY_FD_SERVER], ch->server_fd, server_events(ch));
+    short server = server_events(ch);
+    want(&fds[RELAY_FD_CLIENT], ch->client.gone ? -1 : ch->client.fd,
+         client_events(ch));
+    want(&fds[RELAY_FD_SERVER], server ? ch->server_fd : -1, server);
     want(&fds[RELAY_FD_LINK], ch->link.fd,
          (short)((relay_channel_can_receive(ch) ? POLLIN : 0)
                  | (ch->link_full ? POLLOUT : 0)));
@@ -388,10 +373,9 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     at = earliest(at, earliest(ch->open_deadline, ch->retry));
     at = earliest(at, earliest(ch->idle_deadline, ch->stall_deadline));
     at = earliest(at, ch->drain_deadline);
-    if (ch->client.readable && wants(ch, RPCH_WANT_CLIENT_READ)
-        && !ch->client.body_done)
-        at = now;
-    if (ch->server_readable && server_events(ch) & POLLIN)
+    if (ch->again || (ch->client.readable && !ch->client.gone
+                      && !ch->client.body_done && client_is_read(ch))
+        || (ch->server_readable && server & POLLIN))
         at = now;
     return at;
 }

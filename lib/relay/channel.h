@@ -57,6 +57,7 @@ typedef struct relay_channel {
     relay_join_state join;
     relay_link link;
     bool link_full;
+    bool link_ending;        /* the peer closed it: only its end matters */
     rpch_server role;        /* OUT, joined: the server role's control half */
     rpch_msec retry;         /* IN, joined: when to look at the table again */
 
@@ -65,6 +66,8 @@ typedef struct relay_channel {
     bool claimed;            /* the claim was made, whatever came of it */
     bool open_logged;
     bool head_sent;          /* OUT: the 200 head went out */
+    bool moved;              /* something moved in this turn */
+    bool again;              /* step at once: the turns were used up */
     bool finished;           /* relay_channel_step has nothing more to do */
 
     rpch_msec started;
@@ -96,6 +99,13 @@ void relay_channel_step(relay_channel *ch, const short *revents,
  * it should be stepped at once. */
 rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
                                  rpch_msec now);
+
+/* Fails the half when one of the channel's or its own timers is due. */
+void relay_channel_expire(relay_channel *ch, rpch_msec now);
+
+/* Sets the timers that follow from what is open and what waits. progress: a
+ * receiver took some of what was waiting. */
+void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now);
 
 /* Ends a finished channel: answer, table, log lines, descriptors. Returns
  * what the handler returns. */

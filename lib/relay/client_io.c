@@ -58,6 +58,17 @@ static void remove_reqtimeout(request_rec *r)
     unlink_filter(&r->connection->input_filters, rec);
 }
 
+/* A quarter of the threshold is left for what TLS adds. */
+static size_t batch_of(const server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(
+        s->module_config);
+    size_t threshold = core->flush_max_threshold;
+    if (threshold == 0 || threshold / 4 * 3 > RELAY_CLIENT_BATCH)
+        return RELAY_CLIENT_BATCH;
+    return threshold < 512 ? 256 : threshold / 4 * 3;
+}
+
 void relay_client_init(relay_client *cl, request_rec *r)
 {
     memset(cl, 0, sizeof(*cl));
@@ -70,8 +81,15 @@ void relay_client_init(relay_client *cl, request_rec *r)
     apr_socket_timeout_set(cl->socket, 0);
     cl->in = apr_brigade_create(r->pool, cl->c->bucket_alloc);
     cl->out = apr_brigade_create(r->pool, cl->c->bucket_alloc);
+    cl->batch = batch_of(r->connection->base_server);
     cl->readable = true;
     remove_reqtimeout(r);
+}
+
+static void fail(relay_client *cl)
+{
+    cl->gone = true;
+    cl->readable = false;
 }
 
 static void fill(relay_client *cl)
@@ -95,6 +113,7 @@ const uint8_t *relay_client_peek(relay_client *cl, size_t *len)
     apr_bucket *b;
     *len = 0;
     while (!cl->gone && !cl->body_done) {
+        apr_status_t rv;
         if (APR_BRIGADE_EMPTY(cl->in)) {
             if (cl->readable)
                 fill(cl);
@@ -105,12 +124,18 @@ const uint8_t *relay_client_peek(relay_client *cl, size_t *len)
         if (APR_BUCKET_IS_EOS(b)) {
             cl->body_done = true;
         } else if (AP_BUCKET_IS_ERROR(b)) {
-            cl->gone = true;
-        } else if (!APR_BUCKET_IS_METADATA(b)
-                   && apr_bucket_read(b, &p, &n, APR_NONBLOCK_READ)
-                      == APR_SUCCESS && n > 0) {
-            *len = n;
-            return (const uint8_t *)p;
+            fail(cl);
+        } else if (!APR_BUCKET_IS_METADATA(b)) {
+            rv = apr_bucket_read(b, &p, &n, APR_NONBLOCK_READ);
+            if (APR_STATUS_IS_EAGAIN(rv)) {
+                cl->readable = false;
+                return NULL;
+            }
+            if (rv != APR_SUCCESS)
+                fail(cl);
+            *len = rv == APR_SUCCESS ? n : 0;
+            if (*len > 0)
+                return (const uint8_t *)p;
         }
         apr_bucket_delete(b);
     }
@@ -152,14 +177,19 @@ bool relay_client_blocked(const relay_client *cl)
     return cl->c->data_in_output_filters != 0;
 }
 
+bool relay_client_writable(const relay_client *cl)
+{
+    return !relay_client_blocked(cl) && cl->out_bytes < cl->batch;
+}
+
 long relay_client_write(relay_client *cl, const uint8_t *p, size_t len)
 {
     if (cl->gone || cl->c->aborted)
         return -1;
-    if (relay_client_blocked(cl) || cl->out_bytes >= RELAY_CLIENT_BATCH)
+    if (!relay_client_writable(cl))
         return 0;
-    if (len > RELAY_CLIENT_BATCH - cl->out_bytes)
-        len = RELAY_CLIENT_BATCH - cl->out_bytes;
+    if (len > cl->batch - cl->out_bytes)
+        len = cl->batch - cl->out_bytes;
     apr_brigade_write(cl->out, NULL, NULL, (const char *)p, len);
     cl->out_bytes += len;
     return (long)len;
@@ -203,7 +233,9 @@ void relay_client_done(relay_client *cl)
 {
     apr_brigade_cleanup(cl->in);
     apr_brigade_cleanup(cl->out);
-    if (cl->gone && !cl->refused)
+    /* A client that goes on sending would hold the worker for 30 s more. */
+    apr_table_setn(cl->c->notes, "short-lingering-close", "1");
+    if ((cl->gone && !cl->refused) || relay_client_blocked(cl))
         cl->c->aborted = 1;
     apr_socket_timeout_set(cl->socket, cl->saved_timeout);
 }

@@ -16,8 +16,8 @@
 
 #include "rpch/rpch.h"
 
-/* Most bytes given to the filters at a time: with TLS's overhead below
- * FlushMaxThreshold, above which the core filter blocks. */
+/* Most bytes given to the filters at a time; less where FlushMaxThreshold is
+ * lower than httpd's default, for above it the core filter blocks. */
 #define RELAY_CLIENT_BATCH 49152
 
 typedef struct relay_client {
@@ -29,6 +29,7 @@ typedef struct relay_client {
     apr_bucket_brigade *in;   /* body bytes read and not yet taken */
     apr_bucket_brigade *out;  /* collected since the last commit */
     size_t out_bytes;         /* in it */
+    size_t batch;             /* most of them: RELAY_CLIENT_BATCH or less */
     bool readable;            /* a read may bring something: do not poll */
     bool body_done;           /* the request body ended */
     bool junk;                /* bytes after the body: no longer watched */
@@ -58,6 +59,9 @@ void relay_client_watch(relay_client *cl);
 /* True when written bytes wait in the output filters. */
 bool relay_client_blocked(const relay_client *cl);
 
+/* True when relay_client_write would take bytes. */
+bool relay_client_writable(const relay_client *cl);
+
 /* Collects up to len bytes for the response and returns how many; 0 when
  * earlier ones must go first, -1 when the client is gone. */
 long relay_client_write(relay_client *cl, const uint8_t *p, size_t len);
@@ -72,7 +76,9 @@ void relay_client_push(relay_client *cl);
  * its connection is closed after the handler. */
 void relay_client_drop(relay_client *cl);
 
-/* Puts the connection's timeout back. */
+/* Puts the connection's timeout back. A client that is gone, or that does not
+ * take what waits for it, is not waited for any more: its connection is
+ * aborted. */
 void relay_client_done(relay_client *cl);
 
 #endif

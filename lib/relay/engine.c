@@ -14,12 +14,18 @@
  */
 #include "relay/engine.h"
 
+#include <ap_mpm.h>
 #include <apr_strings.h>
+#include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <http_config.h>
 #include <mpm_common.h>
 #include <pthread.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,12 +46,25 @@ typedef struct kept {
 
 #define KEPT_KEY "mod_rpcproxy-kept"
 
-/* Succeeds when no child of any generation has its socket there any more. */
+/* Removes the sockets of children that were killed, and the directory unless
+ * a child of any generation still has its socket there. */
 static apr_status_t remove_dir(void *data)
 {
     kept *k = data;
-    if (k->pid == getpid())
-        rmdir(k->dir);
+    struct dirent *d;
+    char path[PATH_MAX];
+    DIR *dir = k->pid == getpid() ? opendir(k->dir) : NULL;
+    if (dir == NULL)
+        return APR_SUCCESS;
+    while ((d = readdir(dir)) != NULL) {
+        pid_t pid = (pid_t)strtol(d->d_name, NULL, 10);
+        if (pid > 0 && kill(pid, 0) != 0 && errno == ESRCH
+            && snprintf(path, sizeof(path), "%s/%s", k->dir, d->d_name)
+               < (int)sizeof(path))
+            unlink(path);
+    }
+    closedir(dir);
+    rmdir(k->dir);
     return APR_SUCCESS;
 }
 
@@ -76,22 +95,39 @@ static apr_status_t choose_dir(kept *k, const char *runtime_dir,
     return APR_SUCCESS;
 }
 
-/* The directory of the first start is used as long as it is ours to use. */
+/* Makes the directory User's. It may stand in a directory where others
+ * write, so that what is behind its name now is looked at first. */
+static bool own_dir(const char *dir)
+{
+    struct stat st;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool ours = fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 077) == 0
+             && (st.st_uid == geteuid()
+                 || st.st_uid == ap_unixd_config.user_id)
+             && (geteuid() != 0
+                 || fchown(fd, ap_unixd_config.user_id,
+                           ap_unixd_config.group_id) == 0);
+    if (fd >= 0)
+        close(fd);
+    return ours;
+}
+
+/* The directory of the first start is used as long as it is ours. */
 static apr_status_t make_dir(kept *k, const char *runtime_dir, server_rec *s,
                              apr_pool_t *pconf, const char **error)
 {
     apr_pool_t *p = s->process->pool;
     apr_status_t rv = APR_SUCCESS;
-    if (k->dir == NULL
-        || (mkdir(k->dir, 0700) != 0 && errno != EEXIST))
+    bool there = k->dir && (mkdir(k->dir, 0700) == 0 || errno == EEXIST)
+              && own_dir(k->dir);
+    if (!there)
         rv = choose_dir(k, runtime_dir, p, error);
     if (rv != APR_SUCCESS)
         return rv;
-    if (geteuid() == 0 && chown(k->dir, ap_unixd_config.user_id,
-                                ap_unixd_config.group_id) != 0) {
+    if (!there && !own_dir(k->dir)) {
         *error = apr_psprintf(p, "cannot give the directory %s to User",
                               k->dir);
-        return APR_FROM_OS_ERROR(errno);
+        return APR_EGENERAL;
     }
     k->pid = getpid();
     apr_pool_cleanup_register(pconf, k, remove_dir, apr_pool_cleanup_null);
@@ -211,7 +247,11 @@ static void pin_code(void)
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s)
 {
+    int threaded = 0;
     apr_status_t rv = apr_pool_create_unmanaged_ex(&e->pool, NULL, NULL);
+    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
+    e->threaded = threaded != AP_MPMQ_NOT_SUPPORTED;
+    relay_table_child_bury(e->table, (uint32_t)getpid());
     if (rv == APR_SUCCESS)
         rv = relay_table_child_enter(e->table, &e->self);
     if (rv == APR_SUCCESS)
@@ -233,11 +273,15 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
     return rv;
 }
 
-void relay_engine_child_stopping(relay_engine *e)
+void relay_engine_child_stopping(relay_engine *e, bool graceful)
 {
     rpch_msec none = 0;
     __atomic_compare_exchange_n(&e->draining, &none, relay_now(), false,
                                 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    if (!graceful)
+        __atomic_store_n(&e->stopped, 1, __ATOMIC_RELEASE);
+    if (e->threaded && e->registry)
+        relay_registry_wake_all(e->registry);
 }
 
 void relay_engine_stats(relay_engine *e, relay_stats *out)

@@ -32,6 +32,8 @@ struct relay_engine {
     int stopping;         /* atomic: the service thread is to park */
     int parked;           /* atomic: it touches nothing any more */
     int full_logged;      /* atomic: the full table was logged once */
+    int stopped;          /* atomic: the child stops at once */
+    bool threaded;        /* an MPM whose hooks may take locks */
     rpch_msec draining;   /* atomic: when the child began to stop; 0: not */
 };
 

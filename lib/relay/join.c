@@ -41,7 +41,7 @@ static void drop_link(relay_channel *ch, rpch_msec retry)
 {
     relay_link_close(&ch->link);
     ch->join = RELAY_JOIN_NONE;
-    ch->link_full = false;
+    ch->link_full = ch->link_ending = false;
     ch->retry = retry;
 }
 
@@ -72,7 +72,7 @@ void relay_channel_seek(relay_channel *ch, rpch_msec now)
 {
     relay_peer out;
     apr_status_t rv;
-    if (ch->link.fd >= 0)
+    if (ch->link.fd >= 0 || now < ch->retry)
         return;
     ch->retry = now + SEEK_MSEC;
     if (!relay_table_peer(ch->engine->table, ch->ref, RELAY_IN, &out)
@@ -84,11 +84,13 @@ void relay_channel_seek(relay_channel *ch, rpch_msec now)
     if (out.state != RELAY_HALF_READY && out.state != RELAY_HALF_OPEN)
         return;
     rv = ask(ch, &out.owner);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS) {
         ch->join = RELAY_JOIN_ASKED;
-    else
-        drop_link(ch, now + (APR_STATUS_IS_EAGAIN(rv) ? BACKLOG_MSEC
-                                                      : SEEK_MSEC));
+        ch->retry = RPCH_NEVER;
+        return;
+    }
+    drop_link(ch, now + (APR_STATUS_IS_EAGAIN(rv) ? BACKLOG_MSEC
+                                                  : SEEK_MSEC));
 }
 
 static apr_status_t say(relay_link *l, relay_msg_type type, int status,
@@ -186,20 +188,23 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
     }
 }
 
+/* Of a peer that is gone only the last words are read: the lanes that its
+ * RTS PDUs would go to may never have room again. */
 static void receive(relay_channel *ch, rpch_msec now)
 {
     relay_msg m;
     apr_status_t rv;
     int fd;
-    while (ch->link.fd >= 0 && relay_channel_can_receive(ch)) {
+    while (ch->link.fd >= 0
+           && (ch->link_ending || relay_channel_can_receive(ch))) {
         rv = relay_link_recv(&ch->link, &m, &fd);
         if (APR_STATUS_IS_EAGAIN(rv))
             return;
-        ch->writer.moved = true;
-        if (rv == APR_SUCCESS)
-            take_message(ch, &m, fd, now);
-        else
+        ch->moved = true;
+        if (rv != APR_SUCCESS)
             link_lost(ch, now);
+        else if (m.type != RELAY_MSG_RTS || relay_channel_can_receive(ch))
+            take_message(ch, &m, fd, now);
     }
 }
 
@@ -227,10 +232,11 @@ static void lane_to_link(relay_channel *ch, rpch_lane *lane)
         m.pdu_len = (uint16_t)len;
         rv = relay_link_send(&ch->link, &m, -1);
         ch->link_full = APR_STATUS_IS_EAGAIN(rv);
+        ch->link_ending = rv != APR_SUCCESS && !ch->link_full;
+        ch->moved = ch->moved || !ch->link_full;
         if (rv != APR_SUCCESS)
-            return; /* a dead peer shows when the link is read */
+            return;
         rpch_lane_ack(lane, len);
-        ch->writer.moved = true;
     }
 }
 
@@ -243,12 +249,12 @@ static void feed_role(relay_channel *ch, rpch_msec now)
            && (p = lane_pdu(lane, &len)) != NULL) {
         rpch_server_out_rts(&ch->role, p, len, now);
         rpch_lane_ack(lane, len);
-        ch->writer.moved = true;
+        ch->moved = true;
     }
     while ((p = lane_pdu(&ch->role.to_out, &len)) != NULL
            && relay_half_server_rts(&ch->half, p, len, now) != RPCH_AGAIN) {
         rpch_lane_ack(&ch->role.to_out, len);
-        ch->writer.moved = true;
+        ch->moved = true;
     }
     if (ch->role.core.status != RPCH_OK)
         relay_channel_fail(ch, ch->role.core.status, ch->role.core.reason,
@@ -261,6 +267,8 @@ void relay_channel_take_mail(relay_channel *ch)
     int fd;
     while (relay_registry_take(ch->engine->registry, &ch->box, &fd, &join))
         accept_join(ch, fd, &join);
+    if (ch->retry != RPCH_NEVER)
+        ch->retry = 0;
 }
 
 void relay_channel_join_step(relay_channel *ch, rpch_msec now)

@@ -57,8 +57,9 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s);
 
 /* The child will take no more requests: its channels end within their drain
- * timeouts. Takes no lock. */
-void relay_engine_child_stopping(relay_engine *e);
+ * timeouts, or at once when the stop is not graceful. Takes no lock under an
+ * MPM without threads, which may call it in a signal handler. */
+void relay_engine_child_stopping(relay_engine *e, bool graceful);
 
 /* Serves one channel request to its end and returns what a handler returns.
  * Answers, the closing of the connection, notes and log lines are all done. */

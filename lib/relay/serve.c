@@ -17,7 +17,7 @@ static void look_for_stop(relay_engine *e)
     int state;
     if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
         && state == AP_MPMQ_STOPPING)
-        relay_engine_child_stopping(e);
+        relay_engine_child_stopping(e, true);
 }
 
 static void run(relay_channel *ch)

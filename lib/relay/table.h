@@ -138,6 +138,10 @@ bool relay_table_usable(const relay_table *t, uint32_t max);
  * *self. APR_ENOSPC when RELAY_CHILDREN_MAX children are registered. */
 apr_status_t relay_table_child_enter(relay_table *t, relay_owner *self);
 
+/* A new process has number pid, so whoever was registered with it is dead.
+ * Called by the new process before it enters. */
+void relay_table_child_bury(relay_table *t, uint32_t pid);
+
 /* Unregisters the child: halves that it still holds can be reaped. Takes no
  * lock, so a signal handler may call it. */
 void relay_table_child_leave(relay_table *t, const relay_owner *self);

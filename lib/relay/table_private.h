@@ -34,6 +34,11 @@
 
 #include "relay/table.h"
 
+/* Locks behind an atomic would be those of one process. */
+#if __GCC_ATOMIC_LLONG_LOCK_FREE != 2
+#error the shared table needs 64-bit atomics without locks
+#endif
+
 #define RELAY_TABLE_MAGIC 0x54585052u /* "RPXT" */
 #define RELAY_TABLE_VERSION 1u
 #define RELAY_SHARDS 64u

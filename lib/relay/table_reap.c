@@ -12,7 +12,6 @@
  */
 #include "relay/table_private.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -66,6 +65,17 @@ apr_status_t relay_table_child_enter(relay_table *t, relay_owner *self)
     return rv;
 }
 
+void relay_table_child_bury(relay_table *t, uint32_t pid)
+{
+    uint32_t i;
+    for (i = 0; i < RELAY_CHILDREN_MAX; i++) {
+        relay_slot *slot = &t->child[i];
+        if (__atomic_load_n(&slot->pid, __ATOMIC_ACQUIRE) == pid) {
+            __atomic_store_n(&slot->nonce, 0, __ATOMIC_RELEASE);
+        }
+    }
+}
+
 void relay_table_child_leave(relay_table *t, const relay_owner *self)
 {
     uint64_t nonce = self->nonce;
@@ -82,7 +92,8 @@ bool relay_owner_registered(const relay_table *t, const relay_owner *o)
            && __atomic_load_n(&slot->pid, __ATOMIC_ACQUIRE) == o->pid;
 }
 
-/* Frees the slots of dead children. */
+/* Frees the slots of dead children. All children have one user: a process
+ * that may not be signalled has a dead child's number. */
 static void sweep(relay_table *t)
 {
     uint32_t i;
@@ -92,7 +103,7 @@ static void sweep(relay_table *t)
         uint32_t pid = __atomic_load_n(&slot->pid, __ATOMIC_ACQUIRE);
         if (!pid
             || (__atomic_load_n(&slot->nonce, __ATOMIC_ACQUIRE)
-                && (kill((pid_t)pid, 0) == 0 || errno != ESRCH))) {
+                && kill((pid_t)pid, 0) == 0)) {
             continue;
         }
         __atomic_store_n(&slot->nonce, 0, __ATOMIC_RELEASE);

@@ -59,17 +59,19 @@ static size_t to_sink(relay_writer *w, const uint8_t *p, size_t len)
         return 0;
     }
     w->full = (size_t)n < len;
-    w->moved = w->moved || n > 0;
     return (size_t)n;
 }
 
 /* True when the lane is empty afterwards. */
 static bool flush_lane(relay_writer *w, rpch_msec now)
 {
-    size_t len;
+    size_t len, n;
     const uint8_t *p;
-    while ((p = lane_buf(w, &len)) != NULL && !w->full && !w->broken)
-        lane_ack(w, to_sink(w, p, len), now);
+    while ((p = lane_buf(w, &len)) != NULL && !w->full && !w->broken) {
+        n = to_sink(w, p, len);
+        lane_ack(w, n, now);
+        w->lane_moved = w->lane_moved || n > 0;
+    }
     return p == NULL;
 }
 
@@ -123,6 +125,7 @@ static bool write_rpc(relay_writer *w, slice *s, rpch_msec now)
         s->len -= n;
     }
     w->left -= (uint32_t)n;
+    w->rpc_moved = w->rpc_moved || n > 0;
     if (n > 0 && w->left == 0)
         relay_half_pdu_done(w->half, w->pdu_len, now);
     return n > 0;

@@ -28,7 +28,8 @@ typedef struct relay_writer {
     uint32_t left;    /* of it; 0: between PDUs */
     bool full;        /* the sink took less than it was given: wait for it */
     bool broken;      /* the sink failed */
-    bool moved;       /* bytes were written since the caller cleared this */
+    bool rpc_moved;   /* RPC bytes were written; cleared by the caller */
+    bool lane_moved;  /* RTS bytes were written; cleared by the caller */
 } relay_writer;
 
 /* Starts an empty writer; queue blocks come from blocks. */
@@ -43,8 +44,7 @@ int relay_writer_pass(relay_writer *w, const rpch_step *step, rpch_msec now);
 /* Writes what is waiting and may go now. Same results. */
 int relay_writer_flush(relay_writer *w, rpch_msec now);
 
-/* True when anything waits: RPC bytes, RTS PDUs, or the rest of a PDU whose
- * first slices were written. */
+/* True when anything waits here: RPC bytes, or RTS PDUs that go this way. */
 bool relay_writer_pending(const relay_writer *w);
 
 /* The sink can take bytes again. */

@@ -73,13 +73,22 @@ static bool read_direction(const request_rec *r, relay_dir *dir)
     return false;
 }
 
-int rpcproxy_post_read(request_rec *r)
+/* r->handler is not set yet; what SetHandler says is. */
+static bool is_ours(const request_rec *r)
+{
+    const core_dir_config *core = ap_get_core_module_config(
+        r->per_dir_config);
+
+    return core->handler && strcmp(core->handler, "rpcproxy") == 0;
+}
+
+int rpcproxy_header_parser(request_rec *r)
 {
     announced body;
     relay_dir dir;
     apr_off_t harmless;
 
-    if (!read_direction(r, &dir)) {
+    if (!is_ours(r) || !read_direction(r, &dir)) {
         return DECLINED;
     }
     harmless = dir == RELAY_IN ? ECHO_BODY_MAX : OUT_BODY_SIZE;

@@ -9,9 +9,10 @@
  * DECLINED for other handlers' requests. */
 int rpcproxy_handler(request_rec *r);
 
-/* For post_read_request, which runs before authentication: a request whose
- * body the client will not send before it has the answer ends its connection,
- * so that a 401 does not make httpd read a gigabyte. DECLINED always. */
-int rpcproxy_post_read(request_rec *r);
+/* For header_parser, which runs before authentication: a request for the
+ * handler "rpcproxy" whose body the client will not send before it has the
+ * answer ends its connection, so that a 401 does not make httpd read a
+ * gigabyte. DECLINED always. */
+int rpcproxy_header_parser(request_rec *r);
 
 #endif

@@ -450,6 +450,23 @@ START_TEST(test_table_death_pid_reused)
 }
 END_TEST
 
+START_TEST(test_table_death_pid_buried)
+{
+    relay_owner before = self;
+    relay_ref ref;
+    take(1, RELAY_IN, "alice", &ref);
+    relay_table_child_bury(table, self.pid + 1);
+    ck_assert_uint_eq(relay_table_reap(table, NULL, NULL), 0);
+    /* A new child with the number of a dead one. */
+    relay_table_child_bury(table, self.pid);
+    ck_assert_int_eq(relay_table_child_enter(table, &self), APR_SUCCESS);
+    ck_assert_uint_ne(self.nonce, before.nonce);
+    ck_assert_uint_eq(relay_table_reap(table, NULL, NULL), 1);
+    ck_assert_uint_eq(stats_now().children, 1);
+    check_empty();
+}
+END_TEST
+
 START_TEST(test_table_death_leave)
 {
     relay_owner before = self;
@@ -529,6 +546,7 @@ int main(void)
     tcase_add_test(tc, test_table_death_crowd);
     tcase_add_test(tc, test_table_death_killed);
     tcase_add_test(tc, test_table_death_pid_reused);
+    tcase_add_test(tc, test_table_death_pid_buried);
     tcase_add_test(tc, test_table_death_leave);
     tcase_add_test(tc, test_table_death_cheap);
     tcase_add_test(tc, test_table_death_two_reapers);
