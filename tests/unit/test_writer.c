@@ -246,6 +246,46 @@ START_TEST(test_writer_broken_sink)
 }
 END_TEST
 
+/* Which kind of bytes moved is told apart: RTS PDUs go to a peer that stopped
+ * acknowledging, too, and must not count as its progress. */
+START_TEST(test_writer_says_what_moved)
+{
+    uint8_t in[2 * 5000];
+    rpch_rts_values v = values(8192);
+    open_in(8192);
+    ck_assert(writer.lane_moved && !writer.rpc_moved); /* CONN/B2 */
+
+    writer.lane_moved = false;
+    client_sends(in, make_rpc(in, 5000, 1));
+    ck_assert(writer.rpc_moved && !writer.lane_moved);
+
+    writer.rpc_moved = false;
+    make_rpc(in + 5000, 5000, 2);
+    client_sends(in + 5000, 5000); /* beyond the window */
+    ck_assert(!writer.rpc_moved && !writer.lane_moved);
+
+    v.dest = RPCH_DEST_OUT_PROXY;
+    feed_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, true);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert(writer.lane_moved && !writer.rpc_moved);
+
+    writer.lane_moved = false;
+    out.budget = 0; /* the window opens, the sink is full */
+    v.ack.bytes_received = 5000;
+    v.ack.available_window = 8192;
+    v.ack.cookie = v.cookie[1];
+    feed_rts(RPCH_FLOW_CONTROL_ACK, &v, false);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert(writer.full && !writer.rpc_moved && !writer.lane_moved);
+
+    out.budget = STREAM_MAX;
+    relay_writer_writable(&writer);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert(writer.rpc_moved && !writer.lane_moved);
+    check_stream(in, sizeof(in));
+}
+END_TEST
+
 /* Client bytes in random cuts, a sink of random appetite, acks whenever the
  * window is used up: the stream stays whole. */
 START_TEST(test_writer_random)
@@ -293,6 +333,7 @@ int main(void)
     tcase_add_test(t, test_writer_rts_overtakes_a_closed_window);
     tcase_add_test(t, test_writer_rts_never_inside_a_pdu);
     tcase_add_test(t, test_writer_broken_sink);
+    tcase_add_test(t, test_writer_says_what_moved);
     tcase_add_loop_test(t, test_writer_random, 0, 50);
     suite_add_tcase(s, t);
     return test_main(s);
