@@ -31,7 +31,7 @@ if [ "${1-}" = --inside ]; then
     ip addr add 127.0.0.1/8 dev lo 2>/dev/null || true
     cp "$here/hosts" "$RPC_ETC/hosts"
     echo 'nameserver 127.0.0.99' > "$RPC_ETC/resolv.conf"
-    echo 'options timeout:30 attempts:2' >> "$RPC_ETC/resolv.conf"
+    echo 'options timeout:6 attempts:1' >> "$RPC_ETC/resolv.conf"
     echo 'hosts: files dns' > "$RPC_ETC/nsswitch.conf"
     sed '/^hosts:/d' /etc/nsswitch.conf >> "$RPC_ETC/nsswitch.conf"
     for f in hosts resolv.conf nsswitch.conf; do

@@ -328,6 +328,9 @@ class StrictServer:
                 raise Violation(f"a second {pdu.name} for one connection")
             virtual.legs[leg.name] = leg
             leg.virtual = virtual
+        self._note(virtual, leg, "recv", pdu.name)
+        self._stage("A2" if out else "B2", leg)
+        with self.lock:
             if out:
                 virtual.a2 = pdu
                 virtual.out_tx = Sender(pdu.get("ReceiveWindowSize"))
@@ -335,8 +338,6 @@ class StrictServer:
                 virtual.b2 = pdu
                 virtual.in_rx = Receiver(self.window)
             met = virtual.a2 is not None and virtual.b2 is not None
-        self._note(virtual, leg, "recv", pdu.name)
-        self._stage("A2" if out else "B2", leg)
         if met:
             self._open(virtual)
 
@@ -380,17 +381,16 @@ class StrictServer:
         raise Violation(f"{pdu.name} on {leg.name}")
 
     def _forward(self, v, leg, pdu):
-        """3.2.1.5.2; nothing of a client or in-proxy ends here."""
+        """3.2.1.5.2; nothing of a client or in-proxy ends here. An ack for
+        the out-proxy is the client's, verbatim, whatever is in it."""
         if leg.name != "S-IN":
             raise Violation(f"{pdu.name} for {pdu.destination} on S-OUT")
         if pdu.destination not in (rts.FD_CLIENT, rts.FD_OUT_PROXY):
             raise Violation(f"{pdu.name} for {pdu.destination} on S-IN")
-        cookie = pdu.get("FlowControlAck")[2]
-        own = (v.in_cookie if pdu.destination == rts.FD_CLIENT
-               else v.out_cookie)
-        if cookie != own:
-            raise Violation(f"{pdu.name} for {pdu.destination} with a "
-                            f"foreign cookie")
+        if (pdu.destination == rts.FD_CLIENT
+                and pdu.get("FlowControlAck")[2] != v.in_cookie):
+            raise Violation("ack to the client with a cookie that is not "
+                            "IN's")
         self._note(v, v.legs["S-OUT"], "send", pdu.name)
         v.legs["S-OUT"].send(pdu.raw)
 

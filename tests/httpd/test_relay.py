@@ -3,11 +3,13 @@
 
 import hashlib
 import os
+import signal
 import threading
 
 import pytest
 
 import env
+import logs
 import rawclient
 import rpc
 import rts
@@ -409,3 +411,24 @@ def test_many_short_connections(httpd, backends, raw):
         client.close()
     server.wait_idle()
     settle(server, before)
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_child_dies(httpd, backends, raw, mpm, kind):
+    """A child that is killed takes its channels along; the other children
+    end the other halves, and the table gets its entries back."""
+    server = httpd(mpm=mpm, **backends.fields(
+        location=SHORT, server=("# a child dies",)))
+    mark = server.errors.mark()
+    crowd = [raw(server, target(kind)).open() for _ in range(6)]
+    for client in crowd:
+        client.calls().add_one(1)
+    opened = [line for line in map(logs.Line, server.errors.since(mark))
+              if "RPX0310" in line.raw]
+    os.kill(opened[0].pid, signal.SIGKILL)
+    env.wait_until(lambda: server.status()["connections"] < 6, "reaping")
+    for client in crowd:
+        client.close()
+    server.wait_idle()
+    assert raw(server, target(kind)).open().calls().add_one(1) == 2

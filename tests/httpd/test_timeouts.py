@@ -254,9 +254,9 @@ def test_tcp_server_that_reads_nothing(httpd, raw):
         back, _ = listener.accept()
         client.cin.sock.settimeout(60)
         part = rpc.request(rpc.SINK_DATA, bytes(4000), 9)[0]
-        with pytest.raises(OSError):
-            for _ in range(20000):
-                client.send_rpc(part, wait=False)
+        for _ in range(2500):          # 10 MB, more than all buffers hold
+            client.send_rpc(part, wait=False)
+        client.cout.rest()
         back.close()
         client.close()
         server.wait_idle()
@@ -303,7 +303,7 @@ def test_slow_names_block_nobody(httpd, backends, raw, log, deaf_dns):
     fields["routes"] += (
         f"hosts protocol=ncacn_ip_tcp to=mbx.example.test:{echo.tcp_port}",)
     server = httpd(mpm="event",
-                   location=("RpcProxyConnectTimeout 10s",), **fields)
+                   location=("RpcProxyConnectTimeout 3s",), **fields)
     waiting = raw(server, "deaf.example.org:1")
     waiting.start_out()
     assert waiting.cout.silent(0.5)
@@ -316,7 +316,7 @@ def test_slow_names_block_nobody(httpd, backends, raw, log, deaf_dns):
 
 def test_client_leaves_while_names_resolve(httpd, raw, log, deaf_dns):
     server = httpd(mpm="event", ports=("deaf.example.org:1",),
-                   location=("RpcProxyConnectTimeout 3s",))
+                   location=("RpcProxyConnectTimeout 2s",))
     log.allow("RPX0330")
     before = server.resources()
     for _ in range(6):
@@ -351,7 +351,8 @@ def test_drain(httpd, backends, raw, mpm, kind):
 @pytest.mark.parametrize("signal_name", ["stop", "graceful-stop"])
 def test_stop_with_live_channels(httpds, scratch, certs, backends, raw, mpm,
                                  signal_name):
-    """Every channel is logged, and no child has to be killed."""
+    """No child has to be killed, and every channel is logged where httpd
+    logs a request that is under way."""
     from httpd import Httpd
     from httpd_conf import Conf
     import signal
@@ -365,5 +366,7 @@ def test_stop_with_live_channels(httpds, scratch, certs, backends, raw, mpm,
         os.kill(server.process.pid, signal.SIGWINCH)
         server.process.popen.wait(30)
     server.stop()
+    if mpm == "prefork" and signal_name == "stop":
+        return      # prefork's children exit in the signal handler
     logged = [a for a in server.access_since(0) if a.channel in ("in", "out")]
     assert len(logged) == 2 * len(live)

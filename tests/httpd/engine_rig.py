@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of the engine need: servers that answer nothing, httpds of
+one test alone, and a look at the children: who holds a channel, and how much
+of a processor they use."""
+
+import array
+import fcntl
+import os
+import socket
+import termios
+import threading
+import time
+from pathlib import Path
+
+import env
+import rpc
+import rts
+
+#: A request and a response of any interface, as long as a fragment may be.
+REQUEST = rts.header(rpc.REQUEST, 4280) + bytes(4264)
+RESPONSE = rts.header(rpc.RESPONSE, 4280) + bytes(4264)
+
+TICKS = os.sysconf("SC_CLK_TCK")
+#: The share of a processor that a child may use that has nothing to do. A
+#: busy loop takes all that it can get.
+IDLE_SHARE = 0.25
+
+
+class Backend:
+    """An ncacn_ip_tcp server that is no RPC server. "idle" reads nothing,
+    "sink" reads everything, "flood" sends responses for ever."""
+
+    def __init__(self, mode):
+        self.mode = mode
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.connections = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def route(self, name):
+        return f"{name} protocol=ncacn_ip_tcp to=127.0.0.1:{self.port}"
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections.append(sock)
+            if self.mode != "idle":
+                work = flood if self.mode == "flood" else drain
+                threading.Thread(target=work, args=(sock,),
+                                 daemon=True).start()
+
+    def hang_up(self, how=socket.SHUT_RDWR):
+        """Ends the connection that came last."""
+        self.connections[-1].shutdown(how)
+
+    def close(self):
+        self.listener.close()
+        for sock in self.connections:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            sock.close()
+
+
+def flood(sock, data=RESPONSE):
+    """Sends data until the peer is gone; returns how often."""
+    n = 0
+    try:
+        while True:
+            sock.sendall(data)
+            n += 1
+    except OSError:
+        return n
+
+
+def drain(sock):
+    """Reads until the peer is gone."""
+    buffer = bytearray(1 << 22)
+    try:
+        while sock.recv_into(buffer):
+            pass
+    except OSError:
+        pass
+
+
+def open_slow(client):
+    """Opens client's connection; hardly anything fits between httpd and the
+    client then."""
+    client.start_out()
+    client.cout.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.read_200()
+    client.read_a3()
+    client.start_in()
+    client.read_c2()
+    return client
+
+
+def wait_stuck(channel):
+    """Waits until bytes lie at channel that nobody reads, and no more
+    come."""
+    seen = []
+
+    def stuck():
+        waiting = array.array("i", [0])
+        fcntl.ioctl(channel.sock, termios.FIONREAD, waiting)
+        seen.append(waiting[0])
+        return seen[-1] > 0 and len(set(seen[-10:])) == 1 and len(seen) > 10
+    env.wait_until(stuck, "the channel to be full", 20, 0.05)
+
+
+def send_until_full(channel, data=REQUEST * 10, most=1 << 30):
+    """Sends until nobody takes any more, and says how much it was."""
+    channel.sock.settimeout(1)
+    sent = 0
+    try:
+        while sent < most:
+            channel.send(data)
+            sent += len(data)
+    except TimeoutError:
+        pass
+    return sent
+
+
+def holder(server, channel):
+    """The pid of the child that serves channel."""
+    mine = channel.sock.getsockname()[1]
+
+    def find():
+        inode = None
+        for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+            field = line.split()
+            if (int(field[2].split(":")[1], 16) == mine
+                    and int(field[1].split(":")[1], 16)
+                    in server.ports.values()):
+                inode = f"socket:[{field[9]}]"
+        for pid in server.children():
+            try:
+                if any(os.readlink(f) == inode
+                       for f in Path(f"/proc/{pid}/fd").iterdir()):
+                    return pid
+            except OSError:
+                continue
+        return None
+    return env.wait_until(find, "a child to serve the channel")
+
+
+def processor_seconds(pid):
+    """What pid used of the processors so far; None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    field = stat.rpartition(")")[2].split()
+    return (int(field[11]) + int(field[12])) / TICKS
+
+
+def shares(pids, seconds=0.4):
+    """pid -> the share of a processor that it uses, now."""
+    before = {pid: processor_seconds(pid) for pid in pids}
+    start = time.monotonic()
+    time.sleep(seconds)
+    after = {pid: processor_seconds(pid) for pid in pids}
+    wall = time.monotonic() - start
+    return {pid: (after[pid] - before[pid]) / wall for pid in pids
+            if before[pid] is not None and after[pid] is not None}
+
+
+def wait_still(pids, what):
+    """Waits until none of pids uses a processor; a busy loop never does."""
+    last = {}
+
+    def still():
+        last.clear()
+        last.update(shares(pids))
+        return all(share < IDLE_SHARE for share in last.values())
+    try:
+        env.wait_until(still, what, 10)
+    except env.Timeout:
+        raise AssertionError(f"{what}: busy: {last}") from None
+
+
+def socket_names(server, pid=None):
+    """The names of the children's sockets in httpd's runtime directory, or
+    that of one child."""
+    return [path.name for path in (server.dir / "run").glob("rpcproxy.*/*")
+            if pid is None or path.name.startswith(f"{pid}.")]
