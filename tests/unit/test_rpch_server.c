@@ -571,7 +571,7 @@ static void expect_nak(const uint8_t *p, size_t len, unsigned reason)
 START_TEST(test_rpch_server_bind_nak)
 {
     static const offer one[] = { { ECHO_LE, NDR_LE } };
-    uint8_t out[512];
+    uint8_t out[512] = { 0 };
     size_t len = make_bind(out, RPCH_PTYPE_BIND, one, 1);
 
     ck_assert_uint_eq(len, 72);
