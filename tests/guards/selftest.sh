@@ -30,7 +30,7 @@ fresh()
         done
         cp "$root/$d"/*.conf "$scratch/tree/$d/" 2>/dev/null
     done
-    cp "$root"/mod_*.c "$root/Makefile.am" "$scratch/tree/"
+    cp "$root"/mod_*.c "$root/Makefile.am" "$root/quickstart" "$scratch/tree/"
     chmod -R u+w "$scratch/tree"
 }
 
@@ -101,12 +101,50 @@ fresh
 expect "a long function" sizes 'long_one has 64 lines'
 
 fresh
-n=0
-while [ $n -lt 601 ]; do
-    echo
-    n=$((n + 1))
-done >>"$tree/lib/rpch/cookie.c"
-expect "a long file" sizes 'lines, at most 600'
+{
+    printf 'START_TEST(test_cookie_long)\n{\n'
+    n=0
+    while [ $n -lt 60 ]; do
+        echo '    ;'
+        n=$((n + 1))
+    done
+    printf '}\nEND_TEST\n'
+} >>"$tree/tests/unit/test_cookie.c"
+expect "a long test" sizes 'START_TEST has 63 lines'
+
+# lengthen FILE LINES: FILE of the copy is that much longer.
+lengthen()
+{
+    n=0
+    while [ $n -lt "$2" ]; do
+        echo
+        n=$((n + 1))
+    done >>"$tree/$1"
+}
+
+long='lib/rpch/cookie.c tests/unit/test_cookie.c tools/rpch_server.c
+    tests/guards/guard.py tests/unit/test_dump.sh tools/rpc_calls.py
+    quickstart'
+fresh
+for file in $long; do
+    lines=$(wc -l <"$tree/$file")
+    lengthen "$file" $((600 - lines))
+done
+if "$python" "$here/sizes.py" "$tree" >"$scratch/out"; then
+    passed=$((passed + 1))
+else
+    echo "FAIL: sizes refuses files of 600 lines:"
+    cat "$scratch/out"
+    failed=$((failed + 1))
+fi
+for file in $long; do
+    lengthen "$file" 1
+    expect "a long $file" sizes "$file: 601 lines, at most 600"
+done
+
+fresh
+lengthen tests/unit/rpch_test.h 300
+expect "a long header of the tests" sizes 'lines, at most 300'
 
 # ---- headers --------------------------------------------------------------
 
