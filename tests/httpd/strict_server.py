@@ -159,7 +159,7 @@ class Virtual:
         self.closed = True
         if self.out_tx:
             self.out_tx.end()
-        for leg in self.legs.values():
+        for leg in list(self.legs.values()):
             leg.close()
         if self.target:
             try:

@@ -254,6 +254,7 @@ def test_wrong_pdu_when_open(server, raw, log, kind, what):
     ack for nobody's cookie is discarded (MS-RPCH 3.2.1.4.1.2)."""
     log.allow("RPX0340")
     client = raw(server, f"echo.{kind}:1").open()
+    calls = client.calls()
     bind = bytearray(rpc.bind(rpc.RPCECHO))
     if what == "fragment-15":
         struct.pack_into("<H", bind, 8, 15)
@@ -275,7 +276,7 @@ def test_wrong_pdu_when_open(server, raw, log, kind, what):
         "fragment-15": bytes(bind), "version-4": bytes(bind)}[what]
     client.cin.send(data)
     if what == "ack-cookie":
-        check_works(client)
+        assert calls.add_one(1) == 2
         return
     ended(client.cin)
     ended(client.cout)

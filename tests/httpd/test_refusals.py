@@ -67,6 +67,8 @@ def test_in_learns_that_out_failed(httpd, raw, log, kind):
     log.expect("RPX0330")
     client = raw(server, f"gone:{port}")
     client.start_in()
+    env.wait_until(lambda: server.status()["channels_in"] == 1
+                   or kind == "http", "IN in the table")
     assert answers(client)[0] == UNAVAILABLE
     assert client.cin.head().line.endswith(UNAVAILABLE)
 
