@@ -199,15 +199,18 @@ static void note_rpc(relay_channel *ch, rpch_msec now)
         relay_table_touch(ch->engine->table, ch->ref, now);
 }
 
-/* OUT: sends what the writer collected. */
+/* OUT: sends what the writer collected. A writer that has room again must be
+ * flushed again: nothing is polled for what it still holds. */
 static void commit(relay_channel *ch)
 {
     if (ch->half.dir != RELAY_OUT || !ch->head_sent)
         return;
     if (!relay_client_blocked(&ch->client) && ch->client.out_bytes > 0)
         relay_client_commit(&ch->client);
-    if (relay_client_writable(&ch->client))
+    if (ch->writer.full && relay_client_writable(&ch->client)) {
         relay_writer_writable(&ch->writer);
+        ch->moved = true;
+    }
 }
 
 /* Once around all parts; true when something may move again. progress is set
