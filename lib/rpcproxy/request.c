@@ -8,7 +8,6 @@
  */
 #include "rpcproxy/request.h"
 
-#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -21,6 +20,7 @@
 #include "rpcproxy/access.h"
 #include "rpcproxy/route.h"
 #include "rpcproxy/rpcproxy.h"
+#include "rpcproxy/value.h"
 
 /* Bodies up to this size make a request an echo request, 2.1.2.1.5. */
 #define ECHO_BODY_MAX 16
@@ -73,6 +73,21 @@ static bool read_direction(const request_rec *r, relay_dir *dir)
     return false;
 }
 
+/* Answers with status and a line of text, without ErrorDocument, and never
+ * waits for a body: the client may wait for this answer. */
+static int refuse(request_rec *r, int status, const char *text)
+{
+    announced body;
+    bool empty = read_announced(r, &body) && !body.chunked
+                 && body.length == 0
+                 && strcmp(r->method, "RPC_CONNECT") != 0;
+
+    return relay_answer(r, status, ap_get_status_line(status), "text/plain",
+                        text, strlen(text),
+                        !empty
+                        || r->connection->keepalive == AP_CONN_CLOSE);
+}
+
 /* r->handler is not set yet; what SetHandler says is. */
 static bool is_ours(const request_rec *r)
 {
@@ -88,7 +103,14 @@ int rpcproxy_header_parser(request_rec *r)
     relay_dir dir;
     apr_off_t harmless;
 
-    if (!is_ours(r) || !read_direction(r, &dir)) {
+    if (!is_ours(r)) {
+        return DECLINED;
+    }
+    if (!rpcproxy_access_tls(r, rpcproxy_conf_of(r))) {
+        refuse(r, HTTP_FORBIDDEN, RPCPROXY_HTTPS_ONLY);
+        return DONE;
+    }
+    if (!read_direction(r, &dir)) {
         return DECLINED;
     }
     harmless = dir == RELAY_IN ? ECHO_BODY_MAX : OUT_BODY_SIZE;
@@ -97,38 +119,6 @@ int rpcproxy_header_parser(request_rec *r)
         r->connection->keepalive = AP_CONN_CLOSE;
     }
     return DECLINED;
-}
-
-/* Reads and drops a small body of a stream of HTTP/2. Its connection always
- * counts as one that closes, so that httpd would leave the body unread, and a
- * client that is reset while it sends may not look at the answer. */
-static void drop_stream_body(request_rec *r)
-{
-    conn_rec *c = r->connection;
-    ap_conn_keepalive_e saved = c->keepalive;
-
-    if (c->master) {
-        c->keepalive = AP_CONN_UNKNOWN;
-        ap_discard_request_body(r);
-        c->keepalive = saved;
-    }
-}
-
-/* Answers with status and a line of text, without ErrorDocument. */
-static int refuse(request_rec *r, int status, const char *text)
-{
-    announced body;
-    bool small = read_announced(r, &body) && !body.chunked
-                 && body.length <= OUT_BODY_SIZE
-                 && strcmp(r->method, "RPC_CONNECT") != 0;
-
-    if (small) {
-        drop_stream_body(r);
-    }
-    return relay_answer(r, status, ap_get_status_line(status), "text/plain",
-                        text, strlen(text),
-                        !small
-                        || r->connection->keepalive == AP_CONN_CLOSE);
 }
 
 static int refuse_method(request_rec *r)
@@ -222,33 +212,11 @@ static int check_channel(entry *e, const char **text)
     return OK;
 }
 
-/* Half of "Pragma: MinConnTimeout=T" (T in seconds, 2.1.2.1.1) in ms, or
- * RPCH_NEVER without one that is in its range. */
-static rpch_msec asked_interval(const request_rec *r)
-{
-    static const char name[] = "MinConnTimeout=";
-    const char *pragma = apr_table_get(r->headers_in, "Pragma");
-    char *end;
-    apr_int64_t t;
-
-    while (pragma) {
-        pragma += strspn(pragma, ", \t");
-        if (strncasecmp(pragma, name, sizeof(name) - 1) == 0) {
-            pragma += sizeof(name) - 1;
-            t = apr_isdigit(*pragma) ? apr_strtoi64(pragma, &end, 10) : 0;
-            if (t >= 120 && t <= 14400 && strchr(", \t", *end)) {
-                return (rpch_msec)t * 1000 / 2;
-            }
-        }
-        pragma = strchr(pragma, ',');
-    }
-    return RPCH_NEVER;
-}
-
 static void set_limits(const entry *e, rpch_limits *out)
 {
     const rpcproxy_dir_conf *conf = e->conf;
-    rpch_msec asked = e->dir == RELAY_OUT ? asked_interval(e->r) : RPCH_NEVER;
+    const char *pragma = e->dir == RELAY_OUT
+                         ? apr_table_get(e->r->headers_in, "Pragma") : NULL;
 
     out->receive_window = (uint32_t)rpcproxy_get(conf,
                                                  RPCPROXY_RECEIVE_WINDOW);
@@ -256,15 +224,9 @@ static void set_limits(const entry *e, rpch_limits *out)
                                                    RPCPROXY_CHANNEL_LIFETIME);
     out->connection_timeout =
         (uint32_t)rpcproxy_get(conf, RPCPROXY_CONNECTION_TIMEOUT);
-    out->ping_interval = (rpch_msec)rpcproxy_get(conf,
-                                                 RPCPROXY_PING_INTERVAL);
-    /* 3.2.4.6: a Ping comes every ConnectionTimeout at the latest. */
-    if (out->ping_interval > out->connection_timeout) {
-        out->ping_interval = out->connection_timeout;
-    }
-    if (out->ping_interval > asked) {
-        out->ping_interval = asked;
-    }
+    out->ping_interval = (rpch_msec)rpcproxy_value_ping_interval(
+        rpcproxy_get(conf, RPCPROXY_PING_INTERVAL), out->connection_timeout,
+        pragma);
     out->first_pdu_timeout =
         (rpch_msec)rpcproxy_get(conf, RPCPROXY_HANDSHAKE_TIMEOUT);
     out->open_timeout = out->first_pdu_timeout;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * value.c - durations, sizes and counts: digits, then one unit of a table.
+ * value.c - durations, sizes and counts: digits, then one unit of a table;
+ * and the interval of Pings.
  */
 #include "rpcproxy/value.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* What T of MinConnTimeout=T may be, in seconds, 2.1.2.1.1. */
+#define MIN_CONN_TIMEOUT_MIN 120
+#define MIN_CONN_TIMEOUT_MAX 14400
 
 typedef struct unit {
     const char *name;
@@ -99,4 +104,50 @@ char *rpcproxy_value_duration_text(int64_t ms, char *out)
 char *rpcproxy_value_size_text(int64_t bytes, char *out)
 {
     return text_of(bytes, sizes, out);
+}
+
+/* What "MinConnTimeout=T" says of T, in seconds; 0 when T is not allowed. */
+static int64_t min_conn_timeout(const char *p)
+{
+    int64_t t = 0;
+
+    for (; *p >= '0' && *p <= '9' && t <= MIN_CONN_TIMEOUT_MAX; p++) {
+        t = t * 10 + (*p - '0');
+    }
+    if (t < MIN_CONN_TIMEOUT_MIN || t > MIN_CONN_TIMEOUT_MAX
+        || strchr(", \t", *p) == NULL) {
+        return 0;
+    }
+    return t;
+}
+
+/* Half of the first MinConnTimeout that is allowed, in ms, or INT64_MAX. */
+static int64_t asked_interval(const char *pragma)
+{
+    static const char name[] = "MinConnTimeout=";
+    int64_t t;
+
+    while (pragma) {
+        pragma += strspn(pragma, ", \t");
+        if (strncasecmp(pragma, name, sizeof(name) - 1) == 0) {
+            t = min_conn_timeout(pragma + sizeof(name) - 1);
+            if (t > 0) {
+                return t * 1000 / 2;
+            }
+        }
+        pragma = strchr(pragma, ',');
+    }
+    return INT64_MAX;
+}
+
+int64_t rpcproxy_value_ping_interval(int64_t interval,
+                                     int64_t connection_timeout,
+                                     const char *pragma)
+{
+    int64_t asked = asked_interval(pragma);
+
+    if (interval > connection_timeout) {
+        interval = connection_timeout;
+    }
+    return interval > asked ? asked : interval;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * value.h - durations, sizes and counts as directives write them. Pure C.
+ * value.h - durations, sizes and counts as directives write them, and the one
+ * duration that a request has. Pure C.
  *
  * Not ap_timeout_parameter_parse: that one refuses "5m" and reads "5s0" as
  * five seconds.
@@ -31,5 +32,14 @@ char *rpcproxy_value_duration_text(int64_t ms, char *out);
 
 /* The same for bytes: "8K", "1G". */
 char *rpcproxy_value_size_text(int64_t bytes, char *out);
+
+/* The interval in ms after which an OUT channel without traffic gets a Ping:
+ * interval, RpcProxyPingInterval in ms, but at most connection_timeout in ms
+ * (3.2.4.6), and at most half of what the request asks for by
+ * "MinConnTimeout=T" in its Pragma header (2.1.2.1.1): T is in seconds, 120
+ * to 14400; anything else in the header is passed over. pragma may be NULL. */
+int64_t rpcproxy_value_ping_interval(int64_t interval,
+                                     int64_t connection_timeout,
+                                     const char *pragma);
 
 #endif

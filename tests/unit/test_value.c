@@ -118,6 +118,47 @@ START_TEST(test_value_round_trip)
 }
 END_TEST
 
+/* MinConnTimeout shortens the interval, never lengthens it, and what is not
+ * allowed is passed over. */
+START_TEST(test_value_ping_interval)
+{
+    static const struct {
+        const char *pragma;
+        int64_t interval, timeout, want;
+    } t[] = {
+        { NULL, 300000, 600000, 300000 },
+        { NULL, 600000, 120000, 120000 },
+        { "", 300000, 600000, 300000 },
+        { "no-cache", 300000, 600000, 300000 },
+        { "MinConnTimeout=120", 300000, 600000, 60000 },
+        { "MinConnTimeout=120", 30000, 600000, 30000 },
+        { "MinConnTimeout=600", 600000, 240000, 240000 },
+        { "minconntimeout=121", 300000, 600000, 60500 },
+        { "No-cache, MinConnTimeout=120", 300000, 600000, 60000 },
+        { "MinConnTimeout=120,no-cache", 300000, 600000, 60000 },
+        { "MinConnTimeout=120\t, no-cache", 300000, 600000, 60000 },
+        { ",, \tMinConnTimeout=120", 300000, 600000, 60000 },
+        { "MinConnTimeout=00000000000120", 300000, 600000, 60000 },
+        { "MinConnTimeout=14400", 14400000, 14400000, 7200000 },
+        { "MinConnTimeout=119", 300000, 600000, 300000 },
+        { "MinConnTimeout=14401", 14400000, 14400000, 14400000 },
+        { "MinConnTimeout=18446744073709551736", 300000, 600000, 300000 },
+        { "MinConnTimeout=", 300000, 600000, 300000 },
+        { "MinConnTimeout=-120", 300000, 600000, 300000 },
+        { "MinConnTimeout= 120", 300000, 600000, 300000 },
+        { "MinConnTimeout=120s", 300000, 600000, 300000 },
+        { "xMinConnTimeout=120", 300000, 600000, 300000 },
+        { "MinConnTimeout=1, MinConnTimeout=120", 300000, 600000, 60000 },
+    };
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        int64_t got = rpcproxy_value_ping_interval(t[i].interval, t[i].timeout,
+                                                   t[i].pragma);
+        ck_assert_msg(got == t[i].want, "%zu, '%s': %lld", i,
+                      t[i].pragma ? t[i].pragma : "none", (long long)got);
+    }
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("value");
@@ -127,6 +168,7 @@ int main(void)
     tcase_add_test(c, test_value_count);
     tcase_add_test(c, test_value_text);
     tcase_add_test(c, test_value_round_trip);
+    tcase_add_test(c, test_value_ping_interval);
     suite_add_tcase(s, c);
     return test_main(s);
 }
