@@ -60,7 +60,7 @@ static void make_claim(relay_channel *ch, relay_claim *c)
     hash_text(ch, apr_pstrcat(p, job->user, "\x1f", job->vhost, "\x1f",
                               job->target, NULL), &c->identity);
     hash_text(ch, job->user, &c->user);
-    hash_text(ch, ch->r->connection->client_ip, &c->address);
+    hash_text(ch, ch->r->useragent_ip, &c->address);
     c->max_per_user = job->max_per_user;
     c->max_per_address = job->max_per_address;
     c->owner = ch->engine->self;
@@ -109,7 +109,7 @@ static void claim(relay_channel *ch)
     case RELAY_CLAIM_ADDRESS_LIMIT:
         refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
                "RPX0324: %s has %u channels already; see "
-               "RpcProxyMaxPerAddress", ch->r->connection->client_ip,
+               "RpcProxyMaxPerAddress", ch->r->useragent_ip,
                ch->job->max_per_address));
         break;
     }

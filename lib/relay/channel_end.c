@@ -67,6 +67,28 @@ static int answer(relay_channel *ch)
     return OK;
 }
 
+/* A server that does not speak ncacn_http shows only by what it does not do:
+ * answer the opening although both halves are there. */
+static void doubt_server(relay_channel *ch)
+{
+    relay_peer peer = { .state = RELAY_HALF_NONE };
+    bool closed = ch->server_eof;
+    if (ch->joined || ch->open_logged || ch->server_fd < 0 || ch->client.gone)
+        return;
+    if (ch->ref.generation)
+        relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer);
+    if (!closed && (relay_half_core(&ch->half)->status != RPCH_E_TIMEOUT
+                    || peer.state == RELAY_HALF_NONE))
+        return;
+    ch->cause_logged = true;
+    RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "RPX0331: %s channel to "
+               "%s: the server %s before %s: does it speak ncacn_http? See "
+               "protocol= of RpcProxyRoute",
+               ch->half.dir == RELAY_IN ? "IN" : "OUT", ch->job->target,
+               closed ? "closed the connection" : "was silent",
+               ch->half.dir == RELAY_IN ? "CONN/B3" : "CONN/C1");
+}
+
 static void log_end(relay_channel *ch)
 {
     int status = relay_half_core(&ch->half)->status;
@@ -145,6 +167,7 @@ int relay_channel_end(relay_channel *ch)
 {
     int rc;
     apr_table_setn(ch->r->notes, "RPC_END", cause_of(ch));
+    doubt_server(ch);
     log_end(ch);
     release(ch);
     relay_channel_unjoin(ch);

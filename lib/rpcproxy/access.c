@@ -40,7 +40,7 @@ static bool says_tls(const request_rec *r)
            || (front && strcasecmp(front, "on") == 0);
 }
 
-static bool check_tls(request_rec *r, const rpcproxy_dir_conf *conf)
+bool rpcproxy_access_tls(request_rec *r, const rpcproxy_dir_conf *conf)
 {
     if (!rpcproxy_get(conf, RPCPROXY_REQUIRE_TLS)
         || ap_ssl_conn_is_ssl(r->connection)) {
@@ -69,23 +69,48 @@ static bool check_tls(request_rec *r, const rpcproxy_dir_conf *conf)
     return false;
 }
 
-/* The subject of a client certificate that mod_ssl has verified, or NULL. */
+/* What mod_ssl thinks of the client's certificate: "NONE", "SUCCESS",
+ * "GENEROUS" (taken without looking) or "FAILED:...". */
+static const char *verified(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    const char *state = NULL;
+
+    if (ap_ssl_conn_is_ssl(c)) {
+        state = ap_ssl_var_lookup(r->pool, r->server, c, r,
+                                  "SSL_CLIENT_VERIFY");
+    }
+    return state ? state : "NONE";
+}
+
+/* Who a verified certificate names: two authorities may know the same
+ * subject. NULL without such a certificate. */
 static const char *certificate(request_rec *r)
 {
     conn_rec *c = r->connection;
-    const char *verified;
     const char *subject;
+    const char *issuer;
 
-    if (!ap_ssl_conn_is_ssl(c)) {
-        return NULL;
-    }
-    verified = ap_ssl_var_lookup(r->pool, r->server, c, r,
-                                 "SSL_CLIENT_VERIFY");
-    if (verified == NULL || strcmp(verified, "SUCCESS") != 0) {
+    if (strcmp(verified(r), "SUCCESS") != 0) {
         return NULL;
     }
     subject = ap_ssl_var_lookup(r->pool, r->server, c, r, "SSL_CLIENT_S_DN");
-    return subject && *subject ? subject : NULL;
+    issuer = ap_ssl_var_lookup(r->pool, r->server, c, r, "SSL_CLIENT_I_DN");
+    if (subject == NULL || *subject == '\0') {
+        return NULL;
+    }
+    return apr_pstrcat(r->pool, "subject ", subject, " of ",
+                       issuer ? issuer : "", NULL);
+}
+
+/* True when r->user can only be what SSLUserName took from a certificate
+ * that nobody verified. */
+static bool user_of_unverified(request_rec *r)
+{
+    const char *state = verified(r);
+
+    return r->ap_auth_type == NULL && strcmp(state, "SUCCESS") != 0
+           && strcmp(state, "NONE") != 0;
 }
 
 int rpcproxy_access_check(request_rec *r, const rpcproxy_dir_conf *conf,
@@ -93,8 +118,16 @@ int rpcproxy_access_check(request_rec *r, const rpcproxy_dir_conf *conf,
 {
     const char *subject;
 
-    if (!check_tls(r, conf)) {
-        *text = "This RPC proxy is reached by https only.\n";
+    if (!rpcproxy_access_tls(r, conf)) {
+        *text = RPCPROXY_HTTPS_ONLY;
+        return HTTP_FORBIDDEN;
+    }
+    if (r->user && *r->user && user_of_unverified(r)) {
+        ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                      "RPX0205: refused: the user's name comes from a client "
+                      "certificate that was not verified; use SSLVerifyClient "
+                      "require, not optional_no_ca");
+        *text = "This client certificate was not verified.\n";
         return HTTP_FORBIDDEN;
     }
     if (r->user && *r->user) {
@@ -103,7 +136,7 @@ int rpcproxy_access_check(request_rec *r, const rpcproxy_dir_conf *conf,
     }
     subject = certificate(r);
     if (subject) {
-        *user = apr_pstrcat(r->pool, "subject ", subject, NULL);
+        *user = subject;
         return OK;
     }
     if (!rpcproxy_get(conf, RPCPROXY_REQUIRE_AUTH)) {

@@ -233,20 +233,31 @@ static const char *set_number(cmd_parms *cmd, void *mconfig, const char *arg)
     return NULL;
 }
 
+/* "None" is the empty list, which has an inner section forget the outer: it
+ * stands alone. */
+static const char *say_list(cmd_parms *cmd, rpcproxy_dir_conf *conf,
+                            const char *arg, bool none)
+{
+    if (conf->list == RPCPROXY_LIST_NONE
+        || (none && conf->list != RPCPROXY_LIST_UNSAID)) {
+        return apr_psprintf(cmd->pool, "%s: '%s': RpcProxyValidPorts None is "
+                            "allowed without a list and without "
+                            "RpcProxyValidPortsFile in the same section only",
+                            cmd->cmd->name, arg);
+    }
+    conf->list = none ? RPCPROXY_LIST_NONE : RPCPROXY_LIST_SAID;
+    return NULL;
+}
+
 static const char *set_ports(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     rpcproxy_dir_conf *conf = mconfig;
     bool none = strcasecmp(arg, "None") == 0;
-    const char *bad;
+    const char *bad = say_list(cmd, conf, arg, none);
 
-    /* "None" is the empty list: it has an inner section forget the outer. */
-    if (conf->listed && (conf->none || none)) {
-        return apr_psprintf(cmd->pool, "%s: '%s': None is allowed without "
-                            "a list in the same section only",
-                            cmd->cmd->name, arg);
+    if (bad) {
+        return bad;
     }
-    conf->listed = true;
-    conf->none = none;
     if (conf->ports == NULL) {
         conf->ports = rpcproxy_portlist_create(cmd->pool);
     }
@@ -264,8 +275,11 @@ static const char *set_ports_file(cmd_parms *cmd, void *mconfig,
 {
     rpcproxy_dir_conf *conf = mconfig;
     const char *path = ap_server_root_relative(cmd->pool, arg);
-    const char *bad;
+    const char *bad = say_list(cmd, conf, arg, false);
 
+    if (bad) {
+        return bad;
+    }
     if (path == NULL) {
         return apr_psprintf(cmd->pool, "%s: '%s': the path of a file is "
                             "allowed", cmd->cmd->name, arg);

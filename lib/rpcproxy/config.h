@@ -48,8 +48,11 @@ typedef enum rpcproxy_setting {
 typedef struct rpcproxy_dir_conf {
     int64_t set[RPCPROXY_SETTINGS];
     rpcproxy_portlist *ports;
-    bool listed;                /* RpcProxyValidPorts was given, not merged */
-    bool none;                  /* ... as "None" */
+    enum {
+        RPCPROXY_LIST_UNSAID,   /* here, that is: nothing is merged */
+        RPCPROXY_LIST_NONE,     /* RpcProxyValidPorts None */
+        RPCPROXY_LIST_SAID      /* entries, or their file */
+    } list;
     apr_array_header_t *routes; /* rpcproxy_route */
     apr_array_header_t *fronts; /* apr_ipsubnet_t * */
 } rpcproxy_dir_conf;

@@ -73,8 +73,23 @@ static bool read_direction(const request_rec *r, relay_dir *dir)
     return false;
 }
 
-/* Answers with status and a line of text, without ErrorDocument, and never
- * waits for a body: the client may wait for this answer. */
+/* Reads and drops a small body of a stream of HTTP/2. Its connection always
+ * counts as one that closes, so that httpd would leave the body unread, and a
+ * client that is reset while it sends may not look at the answer. */
+static void drop_stream_body(request_rec *r)
+{
+    conn_rec *c = r->connection;
+    ap_conn_keepalive_e saved = c->keepalive;
+
+    if (c->master) {
+        c->keepalive = AP_CONN_UNKNOWN;
+        ap_discard_request_body(r);
+        c->keepalive = saved;
+    }
+}
+
+/* Answers with status and a line of text, without ErrorDocument. But for
+ * HTTP/2 it never waits for a body: the client may wait for this answer. */
 static int refuse(request_rec *r, int status, const char *text)
 {
     announced body;
@@ -82,6 +97,9 @@ static int refuse(request_rec *r, int status, const char *text)
                  && body.length == 0
                  && strcmp(r->method, "RPC_CONNECT") != 0;
 
+    if (body.length <= OUT_BODY_SIZE && !body.chunked) {
+        drop_stream_body(r);
+    }
     return relay_answer(r, status, ap_get_status_line(status), "text/plain",
                         text, strlen(text),
                         !empty

@@ -9,10 +9,11 @@
  * DECLINED for other handlers' requests. */
 int rpcproxy_handler(request_rec *r);
 
-/* For header_parser, which runs before authentication: a request for the
- * handler "rpcproxy" whose body the client will not send before it has the
- * answer ends its connection, so that a 401 does not make httpd read a
- * gigabyte. DECLINED always. */
+/* For header_parser, which runs before authentication, and for requests for
+ * the handler "rpcproxy" only. DONE when a request in clear text was refused,
+ * before anybody asks for its password. A request whose body the client will
+ * not send before it has the answer ends its connection, so that a 401 does
+ * not make httpd read a gigabyte. Else DECLINED. */
 int rpcproxy_header_parser(request_rec *r);
 
 #endif
