@@ -161,6 +161,10 @@ def test_graceful_restart(httpd, backends, raw, mpm, kind):
     half_in.start_in()
     env.wait_until(lambda: server.status()["connections"] == 3, "halves")
     old = server.graceful()
+    # An idle child of prefork may take one more connection as it leaves: of
+    # the old ones those are to be left that hold the four channels.
+    env.wait_until(lambda: len(old & set(server.children())) <= 4,
+                   "the idle children to leave")
     half_out.start_in()
     half_out.read_c2()
     half_in.start_out()
@@ -415,11 +419,12 @@ def test_many_short_connections(httpd, backends, raw):
 
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_child_dies(httpd, backends, raw, mpm, kind):
+def test_child_dies(httpd, backends, raw, mpm, kind, log):
     """A child that is killed takes its channels along; the other children
     end the other halves, and the table gets its entries back."""
     server = httpd(mpm=mpm, **backends.fields(
         location=SHORT, server=("# a child dies",)))
+    log.expect("RPX0302")                 # channels were taken back
     mark = server.errors.mark()
     crowd = [raw(server, target(kind)).open() for _ in range(6)]
     for client in crowd:
