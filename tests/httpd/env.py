@@ -61,12 +61,6 @@ def can_connect(host, port):
         return False
 
 
-def in_user_namespace():
-    """True when root here is an ordinary user outside."""
-    first = Path("/proc/self/uid_map").read_text().split()
-    return first[:2] == ["0", first[1]] and first[1] != "0"
-
-
 class Process:
     """A program that the run started."""
 

@@ -3,7 +3,6 @@
 
 import json
 import os
-import pwd
 import signal
 import urllib.request
 from pathlib import Path
@@ -14,19 +13,14 @@ import httpd_conf
 import logs
 
 HTTPD = os.environ.get("HTTPD", "/usr/sbin/apache2")
+#: User and group of httpd's children.
+OWNER = ("www-data", "www-data")
 
 
 def module_path():
     """The module under test."""
     return Path(os.environ.get("MOD_RPCPROXY",
                                ".libs/mod_rpcproxy.so")).resolve()
-
-
-def _owner():
-    """User and group that httpd's children get."""
-    if os.geteuid() == 0 and not env.in_user_namespace():
-        return "www-data", "www-data"
-    return pwd.getpwuid(os.geteuid()).pw_name, f"#{os.getegid()}"
 
 
 class Httpd:
@@ -43,7 +37,7 @@ class Httpd:
         self.process = None
         self.started_before_test = False
         httpd_conf.write(conf, self.dir, self.ports, certs, module_path(),
-                         _owner())
+                         OWNER)
         if conf.auth == "ntlm":
             users = self.dir / "ntlm.users"
             users.write_text(f"{env.DOMAIN}:{env.USER}:{env.PASSWORD}\n")
@@ -66,12 +60,7 @@ class Httpd:
         return environ
 
     def _argv(self, *more):
-        argv = [HTTPD, "-f", str(self.dir / "httpd.conf"), *more]
-        if env.in_user_namespace():
-            # httpd as (namespace) root would try to change its user.
-            argv = ["unshare", "--user", "--map-user=1000",
-                    "--map-group=1000", *argv]
-        return argv
+        return [HTTPD, "-f", str(self.dir / "httpd.conf"), *more]
 
     def configtest(self):
         """What httpd -t says: (exit status, text)."""
