@@ -14,6 +14,7 @@
 #include "relay/channel.h"
 
 #include <http_protocol.h>
+#include <netinet/in.h>
 
 #include "relay/clock.h"
 
@@ -31,13 +32,20 @@ static void log_machine(void *baton, int level, const char *what,
                detail ? " " : "", detail ? detail : "");
 }
 
-static void client_address(const conn_rec *c, rpch_address *out)
+/* On a socket for both families an IPv4 client has a mapped address; the
+ * server is told the IPv4 one. */
+static void client_address(const request_rec *r, rpch_address *out)
 {
-    const apr_sockaddr_t *a = c->client_addr;
+    const apr_sockaddr_t *a = r->useragent_addr;
     memset(out, 0, sizeof(*out));
-    out->ipv6 = a->family == APR_INET6;
-    if (a->ipaddr_len <= (int)sizeof(out->addr))
-        memcpy(out->addr, a->ipaddr_ptr, (size_t)a->ipaddr_len);
+    if (a->family != APR_INET6) {
+        memcpy(out->addr, &a->sa.sin.sin_addr, 4);
+    } else if (IN6_IS_ADDR_V4MAPPED(&a->sa.sin6.sin6_addr)) {
+        memcpy(out->addr, a->sa.sin6.sin6_addr.s6_addr + 12, 4);
+    } else {
+        out->ipv6 = true;
+        memcpy(out->addr, &a->sa.sin6.sin6_addr, 16);
+    }
 }
 
 static long to_client(void *baton, const uint8_t *p, size_t len)
@@ -72,7 +80,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
         return NULL;
     if (ch->joined)
         flags |= RPCH_JOINED;
-    client_address(r->connection, &address);
+    client_address(r, &address);
     relay_half_init(&ch->half, job->dir, &job->limits, &address, flags,
                     log_machine, ch, now);
     if (ch->joined && job->dir == RELAY_OUT)
