@@ -181,6 +181,7 @@ static void connect_step(relay_channel *ch, rpch_msec now)
 
 void relay_channel_open(relay_channel *ch, rpch_msec now)
 {
+    ch->end_state = relay_half_state_name(&ch->half);
     if (!ch->claimed) {
         ch->claimed = true;
         name_connection(ch);
@@ -191,6 +192,8 @@ void relay_channel_open(relay_channel *ch, rpch_msec now)
         else
             claim(ch);
     }
+    if (!ch->connecting)
+        relay_channel_look_at_peer(ch);
     if (relay_half_core(&ch->half)->status != RPCH_OK)
         return;
     if (ch->joined && ch->half.dir == RELAY_IN)

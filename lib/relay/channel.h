@@ -120,6 +120,10 @@ void relay_channel_fail(relay_channel *ch, int status, const char *reason,
  * connection to the server. */
 void relay_channel_open(relay_channel *ch, rpch_msec now);
 
+/* Native halves that are not open: ends when the table says that the other
+ * half has ended, for then the server will never have both. */
+void relay_channel_look_at_peer(relay_channel *ch);
+
 /* Empties the mailbox; a link that came becomes this half's, if it may. */
 void relay_channel_take_mail(relay_channel *ch);
 

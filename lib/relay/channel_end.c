@@ -128,7 +128,7 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
                s->first_to_leave == RELAY_IN ? "IN" : "OUT", s->cause);
 }
 
-/* The half leaves the table; an IN half that waits for it learns it. */
+/* The half leaves the table; one that waits for it learns it. */
 static void release(relay_channel *ch)
 {
     relay_summary summary;
@@ -137,9 +137,11 @@ static void release(relay_channel *ch)
     bool waiting;
     if (ch->ref.generation == 0)
         return;
-    waiting = ch->joined && ch->half.dir == RELAY_OUT
-           && ch->join == RELAY_JOIN_NONE
-           && relay_table_peer(ch->engine->table, ch->ref, RELAY_OUT, &peer)
+    waiting = (ch->joined ? ch->half.dir == RELAY_OUT
+                            && ch->join == RELAY_JOIN_NONE
+                          : !ch->open_logged)
+           && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir,
+                               &peer)
            && peer.owner.pid != 0;
     if (relay_table_release(ch->engine->table, ch->ref, ch->half.dir,
                             &counters, relay_half_core(&ch->half)->status,

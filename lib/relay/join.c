@@ -261,6 +261,16 @@ static void feed_role(relay_channel *ch, rpch_msec now)
                            NULL);
 }
 
+void relay_channel_look_at_peer(relay_channel *ch)
+{
+    relay_peer peer;
+    if (!ch->joined && !ch->open_logged && ch->ref.generation
+        && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer)
+        && peer.state == RELAY_HALF_FAILED)
+        relay_channel_fail(ch, RPCH_E_CONNECT,
+                           "the other half ended before it was open", NULL);
+}
+
 void relay_channel_take_mail(relay_channel *ch)
 {
     relay_msg join;
@@ -269,6 +279,7 @@ void relay_channel_take_mail(relay_channel *ch)
         accept_join(ch, fd, &join);
     if (ch->retry != RPCH_NEVER)
         ch->retry = 0;
+    relay_channel_look_at_peer(ch);
 }
 
 void relay_channel_join_step(relay_channel *ch, rpch_msec now)

@@ -25,7 +25,7 @@ static size_t aligned(size_t n)
 }
 
 /* Gives each part its place behind the header; returns the size of all. */
-static size_t lay_out(relay_table *t, char *base)
+static size_t lay_out(relay_table *t, uintptr_t base)
 {
     size_t at = aligned(sizeof(*t));
     int kind;
@@ -90,14 +90,14 @@ apr_status_t relay_table_create(relay_table **out, uint32_t max,
     while (plan.buckets < max) {
         plan.buckets *= 2;
     }
-    plan.size = lay_out(&plan, NULL);
+    plan.size = lay_out(&plan, 0);
     t = mmap(NULL, plan.size, PROT_READ | PROT_WRITE,
              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (t == MAP_FAILED) {
         return errno;
     }
     *t = plan;
-    lay_out(t, (char *)t);
+    lay_out(t, (uintptr_t)t);
     rv = init(t);
     if (rv != APR_SUCCESS) {
         munmap(t, plan.size);
@@ -137,7 +137,7 @@ static relay_claim_result judge(const relay_entry *e, const relay_claim *c)
 static void occupy(relay_table *t, relay_entry *e, const relay_claim *c)
 {
     rpch_msec now = relay_now();
-    relay_half *h = &e->vc.half[c->dir];
+    relay_holding *h = &e->vc.half[c->dir];
     if (e->use == RELAY_USE_MAKING) {
         memset(&e->vc, 0, sizeof(e->vc));
         e->vc.cookie = c->vc;

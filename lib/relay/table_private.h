@@ -54,12 +54,12 @@ typedef struct relay_account {
 } relay_account;
 
 /* One half of a virtual connection. */
-typedef struct relay_half {
+typedef struct relay_holding {
     relay_owner owner;
     uint32_t state; /* relay_half_state */
     int32_t status; /* FAILED: why */
     relay_counters counters;
-} relay_half;
+} relay_holding;
 
 /* What an entry is about; guarded by its shard. */
 typedef struct relay_vc {
@@ -69,7 +69,7 @@ typedef struct relay_vc {
     bool was_open; /* both halves were open once */
     bool left;     /* a half has left: cause and first_to_leave hold */
     uint8_t first_to_leave;
-    relay_half half[2];
+    relay_holding half[2];
     relay_addr address;
     rpch_msec since;
     char cause[RELAY_CAUSE_MAX];
@@ -210,7 +210,7 @@ void relay_entry_publish(relay_table *t, relay_entry *e);
 void relay_entry_drop(relay_table *t, relay_entry *e);
 
 /* True when a channel holds that half. */
-bool relay_half_held(const relay_half *h);
+bool relay_half_held(const relay_holding *h);
 
 /* True when a channel holds any half of e. */
 bool relay_entry_held(const relay_entry *e);
@@ -225,7 +225,7 @@ void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
                     const char *cause);
 
 /* Describes a half. Under its shard. */
-void relay_half_describe(const relay_half *h, relay_peer *out);
+void relay_half_describe(const relay_holding *h, relay_peer *out);
 
 /* --- table_limit.c --- */
 

@@ -120,7 +120,7 @@ static int reap_entry(relay_table *t, relay_entry *e, reaped_half *out)
     int n = 0;
     int dir;
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        const relay_half *h = &e->vc.half[dir];
+        const relay_holding *h = &e->vc.half[dir];
         dead[dir] = relay_half_held(h)
                     && !relay_owner_registered(t, &h->owner);
         if (dead[dir]) {

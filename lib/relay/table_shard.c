@@ -131,7 +131,7 @@ void relay_entry_drop(relay_table *t, relay_entry *e)
     relay_ledger_discard(t, e);
 }
 
-bool relay_half_held(const relay_half *h)
+bool relay_half_held(const relay_holding *h)
 {
     return h->state >= RELAY_HALF_OPENING && h->state <= RELAY_HALF_OPEN;
 }
@@ -174,7 +174,7 @@ void relay_half_set(relay_table *t, relay_entry *e, relay_dir dir,
 void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
                     const char *cause)
 {
-    relay_half *h = &e->vc.half[dir];
+    relay_holding *h = &e->vc.half[dir];
     if (!e->vc.left) {
         e->vc.first_to_leave = (uint8_t)dir;
         apr_cpystrn(e->vc.cause, cause ? cause : "", sizeof(e->vc.cause));
@@ -185,7 +185,7 @@ void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
     memset(&h->owner, 0, sizeof(h->owner));
 }
 
-void relay_half_describe(const relay_half *h, relay_peer *out)
+void relay_half_describe(const relay_holding *h, relay_peer *out)
 {
     out->state = (relay_half_state)h->state;
     out->owner = h->owner;
@@ -198,7 +198,7 @@ static bool repair_entry(relay_table *t, relay_entry *e)
     int dir;
     e->vc.cause[sizeof(e->vc.cause) - 1] = '\0';
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        relay_half *h = &e->vc.half[dir];
+        relay_holding *h = &e->vc.half[dir];
         if (!relay_half_held(h)) {
             /* A claim that had not come to the state, or a release that had
              * not come to the ledger. */

@@ -8,6 +8,7 @@
  */
 #include "rpcproxy/request.h"
 
+#include <ap_expr.h>
 #include <apr_strings.h>
 #include <http_core.h>
 #include <http_protocol.h>
@@ -106,13 +107,19 @@ static int refuse(request_rec *r, int status, const char *text)
                         || r->connection->keepalive == AP_CONN_CLOSE);
 }
 
-/* r->handler is not set yet; what SetHandler says is. */
-static bool is_ours(const request_rec *r)
+/* r->handler is not set yet; what SetHandler says is. httpd keeps even a
+ * plain name as an expression. */
+static bool is_ours(request_rec *r)
 {
     const core_dir_config *core = ap_get_core_module_config(
         r->per_dir_config);
+    const char *handler = core->handler;
+    const char *error = NULL;
 
-    return core->handler && strcmp(core->handler, "rpcproxy") == 0;
+    if (core->expr_handler) {
+        handler = ap_expr_str_exec(r, core->expr_handler, &error);
+    }
+    return error == NULL && handler && strcmp(handler, "rpcproxy") == 0;
 }
 
 int rpcproxy_header_parser(request_rec *r)

@@ -139,14 +139,17 @@ def test_file_is_tested(configtest, scratch):
     path.write_text("# fine\na:1\nb:x\n")
     refused(configtest(location=(line,)), line, str(path), "line 3: 'b:x'")
     path.write_text("a:1\nb:2 # fine\n\n")
-    for more in ((), ("RpcProxyValidPorts None",), ("RpcProxyValidPorts c:1",
-                                                   "RpcProxyValidPorts d:1")):
+    for more in ((), ("RpcProxyValidPorts c:1", "RpcProxyValidPorts d:1")):
         code, text = configtest(location=(line, *more))
         assert code == 0, text
         code, text = configtest(location=(*more, line))
         assert code == 0, text
     code, text = configtest(location=(line, line))
     assert code != 0 and "only one file" in text
+    none = "RpcProxyValidPorts None"
+    for lines in ((line, none), (none, line)):
+        code, text = configtest(location=lines)
+        assert code != 0 and "without RpcProxyValidPortsFile" in text
 
 
 def test_not_in_htaccess(httpd, log):
