@@ -114,6 +114,7 @@ def test_handshake_silent_server(httpd, backends, raw, strict, log, stage):
     server = httpd(mpm="event", ports=("s:1",),
                    routes=(f"s:1 to=127.0.0.1:{back.port}",),
                    location=("RpcProxyHandshakeTimeout 1s",))
+    log.expect("RPX0331: .*RpcProxyRoute")
     client = raw(server, "s:1")
     client.start_out()
     client.start_in()
