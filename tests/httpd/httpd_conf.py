@@ -128,6 +128,18 @@ def _vhost(conf, where, port, head, section):
             f"{head}{section}{more}</VirtualHost>\n")
 
 
+def extra_host(listen, conf, certs=None, head=()):
+    """Lines for Conf.server: one more virtual host, behind "Listen listen".
+    Its RPC location is what conf says; with certs it speaks TLS. head are
+    lines of the host itself."""
+    text = SSL.format(certs=certs) if certs else ""
+    text += "".join(f"    {line}\n" for line in head)
+    # httpd takes a relative path from ServerRoot.
+    host = _vhost(conf, ".", listen.rpartition(":")[2], text,
+                  _section(conf, ".", tls=certs is not None))
+    return (f"Listen {listen}", *host.splitlines())
+
+
 def write(conf, where, ports, certs, module, user, level="info"):
     """Writes where/httpd.conf and what it names; ports is a dict with
     http, https and cert."""

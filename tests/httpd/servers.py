@@ -92,19 +92,20 @@ class SambaDC:
 class RpchServer:
     """Our own demonstration server: rpcecho and mgmt, both back-end kinds."""
 
-    def __init__(self, scratch, program=None):
+    def __init__(self, scratch, program=None, host="127.0.0.1"):
         self.dir = scratch.dir("rpch-server")
-        self.host = "127.0.0.1"
+        self.host = host
+        at = f"[{host}]" if ":" in host else host
         program = program or os.environ.get("RPCH_SERVER", "./rpch-server")
         log = self.dir / "stdout"
         self.process = env.Process(
-            "rpch-server", [program, "--tcp", "127.0.0.1:0",
-                            "--http", "127.0.0.1:0"], log)
+            "rpch-server", [program, "--tcp", f"{at}:0",
+                            "--http", f"{at}:0"], log)
 
         def ports():
             text = log.read_text(errors="replace")
             found = dict(re.findall(
-                r"listening (ncacn_\w+) 127\.0\.0\.1:(\d+)", text))
+                rf"listening (ncacn_\w+) {re.escape(at)}:(\d+)", text))
             return found if len(found) == 2 else None
         found = self.process.wait_ready(ports)
         self.tcp_port = int(found["ncacn_ip_tcp"])
