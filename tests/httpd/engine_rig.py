@@ -7,6 +7,7 @@ import array
 import fcntl
 import os
 import socket
+import tempfile
 import termios
 import threading
 import time
@@ -125,18 +126,28 @@ def send_until_full(channel, data=REQUEST * 10, most=1 << 30):
     return sent
 
 
+def connections(server):
+    """port of the client -> inode of httpd's socket, of each connection that
+    a process of httpd holds."""
+    found = {}
+    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+        field = line.split()
+        port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
+        if port in server.ports.values() and peer and field[9] != "0":
+            found[peer] = field[9]
+    return found
+
+
+def connection_count(server):
+    return len(connections(server))
+
+
 def holder(server, channel):
     """The pid of the child that serves channel."""
     mine = channel.sock.getsockname()[1]
 
     def find():
-        inode = None
-        for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
-            field = line.split()
-            if (int(field[2].split(":")[1], 16) == mine
-                    and int(field[1].split(":")[1], 16)
-                    in server.ports.values()):
-                inode = f"socket:[{field[9]}]"
+        inode = f"socket:[{connections(server).get(mine)}]"
         for pid in server.children():
             try:
                 if any(os.readlink(f) == inode
@@ -183,8 +194,9 @@ def wait_still(pids, what):
         raise AssertionError(f"{what}: busy: {last}") from None
 
 
-def socket_names(server, pid=None):
-    """The names of the children's sockets in httpd's runtime directory, or
-    that of one child."""
-    return [path.name for path in (server.dir / "run").glob("rpcproxy.*/*")
-            if pid is None or path.name.startswith(f"{pid}.")]
+def sockets_of(server, pid):
+    """The paths of the Unix sockets of a child: in httpd's runtime
+    directory, or in the system's where that one's path is too long."""
+    return [path for where in (server.dir / "run",
+                               Path(tempfile.gettempdir()))
+            for path in where.glob(f"rpcproxy.*/{pid}-*")]
