@@ -210,8 +210,10 @@ static bool to_half(relay_channel *ch, const uint8_t *p, size_t len,
     *taken = 0;
     while (*taken < len) {
         if (relay_half_server_recv(&ch->half, p + *taken, len - *taken, &step,
-                                   now) != RPCH_OK)
+                                   now) != RPCH_OK) {
+            ch->server_fault = true;
             return false;
+        }
         if (step.pass)
             relay_writer_pass(&ch->writer, &step, now);
         if (step.used == 0)

@@ -50,6 +50,7 @@ typedef struct relay_channel {
     bool server_readable;    /* a read may bring something */
     bool server_full;        /* a write to it was cut short */
     bool server_eof;         /* it closed; queued data still goes out */
+    bool server_fault;       /* what it sent ended the half */
     relay_sendq held;        /* read from it, and more than the half took */
     uint32_t keepalive;      /* ms; applied to server_fd, 0: none yet */
 

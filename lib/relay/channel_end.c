@@ -38,7 +38,7 @@ static bool owes_error(const relay_channel *ch)
     int status = relay_half_core(&ch->half)->status;
     if (ch->client.gone || ch->head_sent || !ch->claimed)
         return false;
-    if (status == RPCH_E_CLOSED)
+    if (status == RPCH_E_CLOSED || ch->server_fault)
         return !ch->open_logged;
     return status <= RPCH_E_POLICY && status != RPCH_E_LIFETIME
         && status != RPCH_E_BUG;
@@ -67,26 +67,41 @@ static int answer(relay_channel *ch)
     return OK;
 }
 
-/* A server that does not speak ncacn_http shows only by what it does not do:
- * answer the opening although both halves are there. */
+/* How the server broke the opening, or NULL when it is not to blame: it
+ * closed, it sent something else (Samba a fault), or it was silent although
+ * both halves are there. */
+static const char *server_misdeed(relay_channel *ch)
+{
+    relay_peer peer;
+    if (ch->server_fault)
+        return "sent something else";
+    if (ch->server_eof)
+        return "closed the connection";
+    if (relay_half_core(&ch->half)->status == RPCH_E_TIMEOUT
+        && ch->ref.generation
+        && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer)
+        && peer.state != RELAY_HALF_NONE)
+        return "was silent";
+    return NULL;
+}
+
+/* A server that does not speak ncacn_http shows by what it does in place of
+ * the answer to the opening. */
 static void doubt_server(relay_channel *ch)
 {
-    relay_peer peer = { .state = RELAY_HALF_NONE };
-    bool closed = ch->server_eof;
+    const char *misdeed;
     if (ch->joined || ch->open_logged || ch->server_fd < 0 || ch->client.gone)
         return;
-    if (ch->ref.generation)
-        relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer);
-    if (!closed && (relay_half_core(&ch->half)->status != RPCH_E_TIMEOUT
-                    || peer.state == RELAY_HALF_NONE))
+    misdeed = server_misdeed(ch);
+    if (misdeed == NULL)
         return;
     ch->cause_logged = true;
     RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "RPX0331: %s channel to "
                "%s: the server %s before %s: does it speak ncacn_http? See "
-               "protocol= of RpcProxyRoute",
+               "protocol= of RpcProxyRoute (%s)",
                ch->half.dir == RELAY_IN ? "IN" : "OUT", ch->job->target,
-               closed ? "closed the connection" : "was silent",
-               ch->half.dir == RELAY_IN ? "CONN/B3" : "CONN/C1");
+               misdeed, ch->half.dir == RELAY_IN ? "CONN/B3" : "CONN/C1",
+               cause_of(ch));
 }
 
 static void log_end(relay_channel *ch)

@@ -109,8 +109,9 @@ static bool user_of_unverified(request_rec *r)
 {
     const char *state = verified(r);
 
-    return r->ap_auth_type == NULL && strcmp(state, "SUCCESS") != 0
-           && strcmp(state, "NONE") != 0;
+    return (r->ap_auth_type == NULL
+            || strcmp(r->ap_auth_type, "ClientCert") == 0)
+           && strcmp(state, "SUCCESS") != 0 && strcmp(state, "NONE") != 0;
 }
 
 int rpcproxy_access_check(request_rec *r, const rpcproxy_dir_conf *conf,
