@@ -29,7 +29,8 @@ IDLE_SHARE = 0.25
 
 class Backend:
     """An ncacn_ip_tcp server that is no RPC server. "idle" reads nothing,
-    "sink" reads everything, "flood" sends responses for ever."""
+    "sink" reads everything, "flood" sends responses for ever, "both" does
+    both."""
 
     def __init__(self, mode):
         self.mode = mode
@@ -48,8 +49,7 @@ class Backend:
             except OSError:
                 return
             self.connections.append(sock)
-            if self.mode != "idle":
-                work = flood if self.mode == "flood" else drain
+            for work in WORK[self.mode]:
                 threading.Thread(target=work, args=(sock,),
                                  daemon=True).start()
 
@@ -86,6 +86,10 @@ def drain(sock):
             pass
     except OSError:
         pass
+
+
+WORK = {"idle": (), "sink": (drain,), "flood": (flood,),
+        "both": (drain, flood)}
 
 
 def open_slow(client):
