@@ -20,6 +20,7 @@ import rts
 #: A request and a response of any interface, as long as a fragment may be.
 REQUEST = rts.header(rpc.REQUEST, 4280) + bytes(4264)
 RESPONSE = rts.header(rpc.RESPONSE, 4280) + bytes(4264)
+SMALL_RESPONSE = rts.header(rpc.RESPONSE, 280) + bytes(264)
 
 TICKS = os.sysconf("SC_CLK_TCK")
 #: The share of a processor that a child may use that has nothing to do. A
@@ -29,8 +30,8 @@ IDLE_SHARE = 0.25
 
 class Backend:
     """An ncacn_ip_tcp server that is no RPC server. "idle" reads nothing,
-    "sink" reads everything, "flood" sends responses for ever, "both" does
-    both."""
+    "sink" reads everything, "flood" sends responses for ever, "both" reads
+    everything and sends small ones."""
 
     def __init__(self, mode):
         self.mode = mode
@@ -78,6 +79,12 @@ def flood(sock, data=RESPONSE):
         return n
 
 
+def trickle(sock):
+    """Sends small responses without a pause: a channel's lifetime of bytes
+    lasts for long."""
+    return flood(sock, SMALL_RESPONSE)
+
+
 def drain(sock):
     """Reads until the peer is gone."""
     buffer = bytearray(1 << 22)
@@ -89,7 +96,7 @@ def drain(sock):
 
 
 WORK = {"idle": (), "sink": (drain,), "flood": (flood,),
-        "both": (drain, flood)}
+        "both": (drain, trickle)}
 
 
 def open_slow(client):

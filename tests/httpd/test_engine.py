@@ -169,7 +169,8 @@ def test_drain_under_load(own_httpd, fields, raw, mpm):
     """Channels through which data flows without a pause have timers, too, and
     an IN whose client goes on sending does not linger for half a minute. In
     the words of Samba's client, which needs no flow control."""
-    server = own_httpd(**fields(mpm, server=("RpcProxyDrainTimeout 2s",)))
+    server = own_httpd(**fields(mpm, "RpcProxyChannelLifetime 2G",
+                                server=("RpcProxyDrainTimeout 2s",)))
     client = raw(server, "both:1", samba=True)
     client.IN_LENGTH = 1 << 40
     client.open()
@@ -182,8 +183,8 @@ def test_drain_under_load(own_httpd, fields, raw, mpm):
     try:
         old = server.graceful()
         env.wait_until(
-            lambda: any("RpcProxyDrainTimeout" in line for line in
-                        log_lines(server, "RPX0311: IN channel")),
+            lambda: any("RpcProxyDrainTimeout" in line
+                        for line in log_lines(server, "RPX0311: ")),
             "the drain timer to end it", 15)
         for thread in threads:
             thread.join(15)
