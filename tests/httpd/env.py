@@ -6,6 +6,7 @@ a process writes goes to a file of the scratch directory. Nothing sleeps for
 readiness: wait_until() polls with a deadline.
 """
 
+import collections
 import os
 import shutil
 import signal
@@ -43,13 +44,18 @@ def wait_until(check, what, timeout=20.0, interval=0.02):
         time.sleep(interval)
 
 
-def free_port(host="127.0.0.1"):
-    """A port that the kernel says is free. The namespace is ours alone, so
-    that nobody takes it before it is used."""
+def free_port(host="127.0.0.1", given=collections.deque(maxlen=64)):
+    """A port that the kernel says is free, and none of those given last: they
+    may not be bound yet. The namespace is ours alone, so that nobody takes it
+    before it is used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as s:
-        s.bind((host, 0))
-        return s.getsockname()[1]
+    while True:
+        with socket.socket(family) as s:
+            s.bind((host, 0))
+            port = s.getsockname()[1]
+        if port not in given:
+            given.append(port)
+            return port
 
 
 def can_connect(host, port):
