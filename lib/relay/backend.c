@@ -19,11 +19,6 @@
 /* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
 #define RPC_TOO_BUSY 0x6bbu
 
-static const char *dir_name(const relay_channel *ch)
-{
-    return ch->half.dir == RELAY_IN ? "IN" : "OUT";
-}
-
 static void refuse(relay_channel *ch, unsigned code, const char *line)
 {
     RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
@@ -147,7 +142,8 @@ static void connected(relay_channel *ch, rpch_msec now)
     ch->connecting = false;
     ch->server_readable = true;
     RELAY_RLOG(ch->engine, APLOG_DEBUG, 0, ch->r, "%s: connected to %s",
-               dir_name(ch), relay_addr_text(&ch->connector.peer, text));
+               relay_dir_name(ch->half.dir),
+               relay_addr_text(&ch->connector.peer, text));
     if (ch->ref.generation)
         relay_table_set_address(ch->engine->table, ch->ref,
                                 &ch->connector.peer);
@@ -171,7 +167,7 @@ static void connect_step(relay_channel *ch, rpch_msec now)
     }
     ch->connecting = false;
     RELAY_RLOG(ch->engine, APLOG_ERR, 0, ch->r, "RPX0330: %s channel to %s: "
-               "the server cannot be reached: %s", dir_name(ch),
+               "the server cannot be reached: %s", relay_dir_name(ch->half.dir),
                ch->job->target, ch->connector.error);
     ch->cause_logged = true;
     relay_channel_fail(ch, RPCH_E_CONNECT, "the server cannot be reached",

@@ -28,7 +28,7 @@ static void log_machine(void *baton, int level, const char *what,
 {
     relay_channel *ch = baton;
     RELAY_RLOG(ch->engine, level, 0, ch->r, "%s: %s%s%s",
-               ch->half.dir == RELAY_IN ? "IN" : "OUT", what,
+               relay_dir_name(ch->half.dir), what,
                detail ? " " : "", detail ? detail : "");
 }
 
@@ -68,7 +68,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
     ch->job = job;
     ch->joined = job->kind == RELAY_NCACN_IP_TCP;
     ch->server_fd = -1;
-    ch->started = ch->last_rpc = now;
+    ch->last_rpc = now;
     ch->open_deadline = ch->idle_deadline = RPCH_NEVER;
     ch->stall_deadline = ch->drain_deadline = RPCH_NEVER;
     ch->retry = RPCH_NEVER;
@@ -191,7 +191,7 @@ static void note_open(relay_channel *ch)
                               RELAY_HALF_OPEN);
     RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
                "RPX0310: %s channel of connection %s to %s is open",
-               ch->half.dir == RELAY_IN ? "IN" : "OUT",
+               relay_dir_name(ch->half.dir),
                apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
                ch->job->target);
 }

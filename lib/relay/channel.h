@@ -71,7 +71,6 @@ typedef struct relay_channel {
     bool again;              /* step at once: the turns were used up */
     bool finished;           /* relay_channel_step has nothing more to do */
 
-    rpch_msec started;
     rpch_msec open_deadline; /* both halves open, RPCH_NEVER afterwards */
     rpch_msec idle_deadline;
     rpch_msec stall_deadline;

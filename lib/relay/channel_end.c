@@ -99,7 +99,7 @@ static void doubt_server(relay_channel *ch)
     RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "RPX0331: %s channel to "
                "%s: the server %s before %s: does it speak ncacn_http? See "
                "protocol= of RpcProxyRoute (%s)",
-               ch->half.dir == RELAY_IN ? "IN" : "OUT", ch->job->target,
+               relay_dir_name(ch->half.dir), ch->job->target,
                misdeed, ch->half.dir == RELAY_IN ? "CONN/B3" : "CONN/C1",
                cause_of(ch));
 }
@@ -122,7 +122,7 @@ static void log_end(relay_channel *ch)
                "%s: %s channel of connection %s of %s to %s ended in state "
                "%s after %" APR_UINT64_T_FMT " bytes in %" APR_UINT64_T_FMT
                " RPC PDUs: %s", tag,
-               ch->half.dir == RELAY_IN ? "IN" : "OUT",
+               relay_dir_name(ch->half.dir),
                apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
                ch->job->user, ch->job->target, ch->end_state, c.rpc_bytes,
                c.rpc_pdus, cause_of(ch));
@@ -140,7 +140,7 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
                s->was_open ? "" : ", never open",
                s->half[RELAY_IN].rpc_bytes, s->half[RELAY_IN].rpc_pdus,
                s->half[RELAY_OUT].rpc_bytes, s->half[RELAY_OUT].rpc_pdus,
-               s->first_to_leave == RELAY_IN ? "IN" : "OUT", s->cause);
+               relay_dir_name(s->first_to_leave), s->cause);
 }
 
 /* The half leaves the table; one that waits for it learns it. */

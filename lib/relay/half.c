@@ -37,6 +37,11 @@ bool relay_half_is_open(const relay_half *h)
                               : h->m.out.core.state == RPCH_OUT_OPENED;
 }
 
+const char *relay_dir_name(relay_dir dir)
+{
+    return dir == RELAY_IN ? "IN" : "OUT";
+}
+
 const char *relay_half_state_name(const relay_half *h)
 {
     int state = relay_half_core(h)->state;

@@ -36,6 +36,9 @@ relay_counters relay_half_counters(const relay_half *h);
 /* True in the machine's Opened state. */
 bool relay_half_is_open(const relay_half *h);
 
+/* "IN" or "OUT", for logs. */
+const char *relay_dir_name(relay_dir dir);
+
 /* Name of the machine's state, for logs. */
 const char *relay_half_state_name(const relay_half *h);
 
