@@ -91,6 +91,19 @@ void rpch_core_init(rpch_core *c, const rpch_limits *limits, unsigned flags,
     c->baton = baton;
 }
 
+void rpch_core_watch(rpch_core *c, rpch_visit_fn *fn, void *baton)
+{
+    c->visit = fn;
+    c->visit_baton = baton;
+}
+
+void rpch_core_visit(const rpch_core *c, rpch_table_id table, int event,
+                     int state)
+{
+    if (c->visit != NULL)
+        c->visit(c->visit_baton, table, event, state);
+}
+
 void rpch_core_end(rpch_core *c, int status, const char *reason)
 {
     c->deadline = RPCH_NEVER;

@@ -38,8 +38,19 @@ enum {
                                    * _connected() or _fail() */
     RPCH_WANT_RESPONSE = 0x08,    /* the 200 response head, after to_server is
                                    * empty; then call _responded() */
-    RPCH_WANT_CLOSE = 0x10        /* finished: send what is queued, then close
+    RPCH_WANT_CLOSE = 0x10,       /* finished: send what is queued, then close
                                    * everything */
+    RPCH_WANT_SUCCEED = 0x20,     /* the channel is a successor: is its
+                                   * connection known here? Answer with
+                                   * _attached() (IN_R2, OUT_R2), with
+                                   * _connected() after a connection of its
+                                   * own (IN_R1, OUT_R1), or with _fail() */
+    RPCH_WANT_RELEASE = 0x40,     /* a predecessor has sent all: take its leg
+                                   * with _release() for the successor */
+    RPCH_WANT_SHUTDOWN = 0x80,    /* end sending to the server, and read until
+                                   * it closes */
+    RPCH_WANT_IN_REQUEST = 0x100, /* client role: open a successor request */
+    RPCH_WANT_OUT_REQUEST = 0x200
 };
 
 /* How a machine is to behave; or-ed. */
@@ -50,7 +61,13 @@ enum {
     RPCH_JOINED = 0x01,
     /* The client breaks on RTS PDUs after CONN/C2: send it none, and do not
      * wait for its acks. */
-    RPCH_QUIET = 0x02
+    RPCH_QUIET = 0x02,
+    /* Client role: the first form of recycling (IN_R1, OUT_R1) is a protocol
+     * error. */
+    RPCH_R2_ONLY = 0x04,
+    /* Recycling is a protocol error for the client role; for the outbound
+     * proxy, its client is known not to be able to do it. */
+    RPCH_NO_RECYCLING = 0x08
 };
 
 #define RPCH_LANE_SIZE 1024u
@@ -106,6 +123,46 @@ enum {
     RPCH_CELL_DROP = -3  /* ignore the event */
 };
 
+/* What a successor channel asks for: the fields of IN_Rx/A1 and OUT_Rx/A3. */
+typedef struct rpch_succession {
+    rpch_cookie vc;
+    rpch_cookie predecessor;
+    rpch_cookie successor;
+    uint32_t window; /* OUT: the client's */
+} rpch_succession;
+
+/* The tables of all roles: the client and the server role have one for the
+ * connection and one for each virtual channel (3.2.2.1, 3.2.5.1). */
+typedef enum rpch_table_id {
+    RPCH_TABLE_INBOUND,
+    RPCH_TABLE_OUTBOUND,
+    RPCH_TABLE_SERVER,
+    RPCH_TABLE_SERVER_IN,
+    RPCH_TABLE_SERVER_OUT,
+    RPCH_TABLE_CLIENT,
+    RPCH_TABLE_CLIENT_IN,
+    RPCH_TABLE_CLIENT_OUT,
+    RPCH_TABLE_MIXED,
+    RPCH_TABLE_MAX
+} rpch_table_id;
+
+/* One table as data, for those who count what was visited. Each machine's
+ * header declares its own (rpch_inbound_table, ...). */
+typedef struct rpch_machine_table {
+    rpch_table_id id;
+    const char *role;        /* "inbound", "server IN", ... */
+    int events;
+    int states;
+    const signed char *next; /* next[event * states + state]: RPCH_CELL_*, or
+                              * next state + 1 */
+    const char *(*event_name)(int event);
+    const char *(*state_name)(int state);
+} rpch_machine_table;
+
+/* Told of each event that is put through a table, with the state before. */
+typedef void rpch_visit_fn(void *baton, rpch_table_id table, int event,
+                           int state);
+
 /* The part that every machine starts with. */
 typedef struct rpch_core {
     int state;          /* written by the machine's transit function only */
@@ -116,11 +173,21 @@ typedef struct rpch_core {
     rpch_msec deadline; /* of the handshake timers, RPCH_NEVER when none runs */
     rpch_log_fn *log;   /* may be NULL */
     void *baton;
+    rpch_visit_fn *visit; /* may be NULL; see rpch_core_watch */
+    void *visit_baton;
 } rpch_core;
 
 /* State 0, no error, no deadline. limits are copied. */
 void rpch_core_init(rpch_core *c, const rpch_limits *limits, unsigned flags,
                     rpch_log_fn *log, void *baton);
+
+/* Has fn (NULL: nobody) told of every event from now on; for tests. */
+void rpch_core_watch(rpch_core *c, rpch_visit_fn *fn, void *baton);
+
+/* Tells the watcher, if any, of an event and the state before it. A machine
+ * calls it once for each event that it looks up in a table. */
+void rpch_core_visit(const rpch_core *c, rpch_table_id table, int event,
+                     int state);
 
 /* Notes an error unless there is one, and stops the deadline. status must be
  * negative (anything else counts as RPCH_E_BUG), reason static. The machine

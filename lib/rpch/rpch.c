@@ -27,6 +27,8 @@ const char *rpch_status_name(int status)
         return "timeout";
     case RPCH_E_LIFETIME:
         return "lifetime";
+    case RPCH_E_RECYCLED:
+        return "recycled";
     case RPCH_E_CONNECT:
         return "connect";
     case RPCH_E_ROOM:

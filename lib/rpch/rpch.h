@@ -46,6 +46,7 @@ typedef enum rpch_status {
     RPCH_E_POLICY = -200,      /* target, limit or identity refused */
     RPCH_E_TIMEOUT = -201,     /* a timer of ours ended it */
     RPCH_E_LIFETIME = -202,    /* the channel's lifetime is used up */
+    RPCH_E_RECYCLED = -203,    /* replaced by its successor: no error */
 
     /* -3xx: local failure */
     RPCH_E_CONNECT = -300,     /* the server cannot be reached */
@@ -69,6 +70,13 @@ const char *rpch_status_name(int status);
 #define RPCH_KEEPALIVE_DEFAULT 300000u  /* what ClientKeepalive 0 means, ms */
 #define RPCH_KEEPALIVE_MIN 60000u
 
+/* Channel recycling: so much of a lifetime is left when Windows starts it
+ * (3.2.2.4.2 for IN, 3.2.5.4.1 for OUT), and so many bytes of Pings make an
+ * out-proxy report them (3.2.4.6). */
+#define RPCH_RECYCLE_IN_DEFAULT 4096u
+#define RPCH_RECYCLE_OUT_DEFAULT 8192u
+#define RPCH_PING_NOTIFY_DEFAULT 1031u
+
 /* An RTS PDU larger than this is refused: the largest defined one has 140
  * bytes (CONN/B2 with IPv6), the rest is room for Padding. */
 #define RPCH_RTS_SIZE_MAX 512u
@@ -84,7 +92,15 @@ typedef struct rpch_limits {
     uint32_t connection_timeout; /* told to the peer, ms */
     rpch_msec ping_interval;     /* idle C-OUT or C-IN gets a Ping after it */
     rpch_msec first_pdu_timeout; /* start to first RTS PDU */
-    rpch_msec open_timeout;      /* first RTS PDU to both halves open */
+    rpch_msec open_timeout;      /* first RTS PDU to both halves open; a
+                                  * successor likewise */
+    uint32_t recycle_reserve;    /* bytes of a lifetime left when the client
+                                  * and the server role recycle; 0: they never
+                                  * do, the channel ends at its lifetime */
+    uint32_t ping_notify;        /* Ping bytes above which they are reported
+                                  * (PingTrafficSentNotify); 0: the default */
+    rpch_msec drain_timeout;     /* how long a predecessor may wait for its
+                                  * peer after the switch; 0: no bound */
 } rpch_limits;
 
 /* Levels of the log callback; the numbers are those of httpd's APLOG_*. */
