@@ -23,6 +23,15 @@
 #include "rpcproxy/rpcproxy.h"
 #include "rpcproxy/value.h"
 
+/* A channel ends no later than that after its successor took over, ms, when
+ * its client takes nothing more. */
+#define PREDECESSOR_TIMEOUT 10000
+
+/* The bytes of an OUT channel's lifetime that are left when the proxy's own
+ * server role has it replaced: more than Windows' 8 KiB for a long lifetime,
+ * since what is on its way then should fit. */
+#define RECYCLE_RESERVE_MAX 262144u
+
 /* Bodies up to this size make a request an echo request, 2.1.2.1.5. */
 #define ECHO_BODY_MAX 16
 
@@ -237,6 +246,26 @@ static int check_channel(entry *e, const char **text)
     return OK;
 }
 
+/* "rpcproxy-quiet" in httpd's manner of special-purpose variables; "0" as
+ * the value is the way to take it back with SetEnvIf. */
+static bool is_quiet(const request_rec *r)
+{
+    const char *quiet = apr_table_get(r->subprocess_env, "rpcproxy-quiet");
+
+    return quiet && strcmp(quiet, "0") != 0;
+}
+
+static uint32_t recycle_reserve(uint32_t lifetime)
+{
+    uint32_t reserve = lifetime / 16;
+
+    if (reserve > RECYCLE_RESERVE_MAX) {
+        return RECYCLE_RESERVE_MAX;
+    }
+    return reserve < RPCH_RECYCLE_OUT_DEFAULT ? RPCH_RECYCLE_OUT_DEFAULT
+                                              : reserve;
+}
+
 static void set_limits(const entry *e, rpch_limits *out)
 {
     const rpcproxy_dir_conf *conf = e->conf;
@@ -255,15 +284,10 @@ static void set_limits(const entry *e, rpch_limits *out)
     out->first_pdu_timeout =
         (rpch_msec)rpcproxy_get(conf, RPCPROXY_HANDSHAKE_TIMEOUT);
     out->open_timeout = out->first_pdu_timeout;
-}
-
-/* "rpcproxy-quiet" in httpd's manner of special-purpose variables; "0" as
- * the value is the way to take it back with SetEnvIf. */
-static unsigned flags_of(const request_rec *r)
-{
-    const char *quiet = apr_table_get(r->subprocess_env, "rpcproxy-quiet");
-
-    return quiet && strcmp(quiet, "0") != 0 ? RPCH_QUIET : 0;
+    out->recycle_reserve = is_quiet(e->r)
+                           ? 0 : recycle_reserve(out->channel_lifetime);
+    out->ping_notify = 0;
+    out->drain_timeout = PREDECESSOR_TIMEOUT;
 }
 
 static const char *vhost_of(const request_rec *r)
@@ -289,7 +313,7 @@ static relay_job *make_job(const entry *e)
     rpcproxy_route_resolve(r->pool, conf->routes, t->name, t->port, &way);
     job->dir = e->dir;
     set_limits(e, &job->limits);
-    job->flags = flags_of(r);
+    job->flags = is_quiet(r) ? RPCH_QUIET : 0;
     job->connect_timeout = (rpch_msec)rpcproxy_get(conf,
                                                    RPCPROXY_CONNECT_TIMEOUT);
     job->idle_timeout = (rpch_msec)rpcproxy_get(conf, RPCPROXY_IDLE_TIMEOUT);
