@@ -32,7 +32,7 @@
 /* How long nobody is accepted when descriptors are short, ms. */
 #define ACCEPT_PAUSE 100
 
-/* A caller that has not said JOIN or WAKE yet. */
+/* A caller that has not said JOIN, ATTACH or WAKE yet. */
 typedef struct greeting {
     relay_link link;
     rpch_msec deadline;
@@ -141,7 +141,7 @@ static void forget(relay_broker *b, int i)
 
 /* Hands the caller of link over to the channel it asks for, or says why not;
  * the socket is not the broker's any more. */
-static void join(relay_broker *b, relay_link *link, const relay_msg *m)
+static void hand_over(relay_broker *b, relay_link *link, const relay_msg *m)
 {
     relay_msg no;
     if (relay_registry_deliver(b->registry, m->channel, link->fd, m)) {
@@ -176,8 +176,8 @@ static bool hear(relay_broker *b, greeting *g)
             }
             g->hello = true;
         }
-        else if (m.type == RELAY_MSG_JOIN) {
-            join(b, &g->link, &m);
+        else if (m.type == RELAY_MSG_JOIN || m.type == RELAY_MSG_ATTACH) {
+            hand_over(b, &g->link, &m);
             return false;
         }
         else {

@@ -4,9 +4,9 @@
  * one) reach ours.
  *
  * Each child listens at <dir>/<pid>-<nonce> on a Unix SEQPACKET socket, served
- * by the child's service thread. A caller says HELLO, then JOIN or WAKE; the
- * broker hands a JOIN's socket to the channel it names, or says REFUSE when
- * that channel is gone or its mailbox full.
+ * by the child's service thread. A caller says HELLO, then JOIN, ATTACH or
+ * WAKE; the broker hands the socket of a JOIN or an ATTACH to the channel it
+ * names, or says REFUSE when that channel is gone or its mailbox full.
  */
 #ifndef RELAY_BROKER_H
 #define RELAY_BROKER_H
@@ -17,10 +17,10 @@
 
 typedef struct relay_broker relay_broker;
 
-/* Callers kept that have not said HELLO and JOIN yet; for a further one the
- * oldest of them is dropped. */
+/* Callers kept that have not said HELLO and what they want yet; for a further
+ * one the oldest of them is dropped. */
 #define RELAY_BROKER_GREETING_MAX 64
-/* A caller has that long for HELLO and JOIN, ms. */
+/* A caller has that long for both, ms. */
 #define RELAY_BROKER_GREETING_MSEC 5000
 
 /* Longest path of a socket directory: what sun_path leaves after the name. */

@@ -22,6 +22,11 @@ static uint64_t get_le64(rpch_reader *r)
     return low | (uint64_t)rpch_get_le32(r) << 32;
 }
 
+static void put_cookie(rpch_writer *w, const rpch_cookie *c)
+{
+    rpch_put_bytes(w, c->b, sizeof(c->b));
+}
+
 static void get_bytes(rpch_reader *r, void *out, size_t n)
 {
     const uint8_t *p = rpch_take(r, n);
@@ -29,9 +34,19 @@ static void get_bytes(rpch_reader *r, void *out, size_t n)
         memcpy(out, p, n);
 }
 
+static void get_cookie(rpch_reader *r, rpch_cookie *c)
+{
+    get_bytes(r, c->b, sizeof(c->b));
+}
+
 static bool pdu_len_ok(size_t n)
 {
     return n >= RTS_SIZE_MIN && n <= RPCH_RTS_SIZE_MAX;
+}
+
+static bool data_len_ok(size_t n)
+{
+    return n >= 1 && n <= RELAY_MSG_DATA_MAX;
 }
 
 static bool value_ok(const relay_msg *m)
@@ -42,8 +57,83 @@ static bool value_ok(const relay_msg *m)
     case RELAY_MSG_END:
     case RELAY_MSG_REFUSE:
         return memchr(m->text, 0, sizeof(m->text)) != NULL;
+    case RELAY_MSG_ATTACH:
+        return m->dir <= 1;
+    case RELAY_MSG_MOVE:
+    case RELAY_MSG_ROLE:
+    case RELAY_MSG_TAIL:
+        return m->data && data_len_ok(m->data_len);
     default:
         return m->type >= RELAY_MSG_HELLO && m->type < RELAY_MSG_TYPE_MAX;
+    }
+}
+
+static void encode_attach(rpch_writer *w, const relay_msg *m)
+{
+    put_le64(w, m->nonce);
+    rpch_put_le32(w, m->pid);
+    rpch_put_u8(w, m->dir);
+    put_cookie(w, &m->vc);
+    put_cookie(w, &m->predecessor);
+    put_cookie(w, &m->successor);
+    rpch_put_bytes(w, m->identity.b, sizeof(m->identity.b));
+    rpch_put_le32(w, m->window);
+    put_le64(w, m->channel);
+    put_le64(w, m->from);
+}
+
+static void encode_end(rpch_writer *w, const relay_msg *m)
+{
+    size_t n = strlen(m->text);
+    rpch_put_le32(w, (uint32_t)m->status);
+    rpch_put_le16(w, (uint16_t)n);
+    rpch_put_bytes(w, m->text, n);
+}
+
+static void encode_data(rpch_writer *w, const relay_msg *m)
+{
+    rpch_put_le16(w, m->data_len);
+    rpch_put_bytes(w, m->data, m->data_len);
+}
+
+/* The fields of m->type. */
+static void encode_fields(rpch_writer *w, const relay_msg *m)
+{
+    switch (m->type) {
+    case RELAY_MSG_HELLO:
+        put_le64(w, m->nonce);
+        rpch_put_le32(w, m->pid);
+        break;
+    case RELAY_MSG_JOIN:
+        put_cookie(w, &m->vc);
+        rpch_put_bytes(w, m->identity.b, sizeof(m->identity.b));
+        put_le64(w, m->channel);
+        break;
+    case RELAY_MSG_WAKE:
+        put_cookie(w, &m->vc);
+        put_le64(w, m->channel);
+        break;
+    case RELAY_MSG_RTS:
+        rpch_put_le16(w, m->pdu_len);
+        rpch_put_bytes(w, m->pdu, m->pdu_len);
+        break;
+    case RELAY_MSG_END:
+    case RELAY_MSG_REFUSE:
+        encode_end(w, m);
+        break;
+    case RELAY_MSG_ATTACH:
+        encode_attach(w, m);
+        break;
+    case RELAY_MSG_MOVE:
+        rpch_put_le32(w, m->tail);
+        encode_data(w, m);
+        break;
+    case RELAY_MSG_ROLE:
+    case RELAY_MSG_TAIL:
+        encode_data(w, m);
+        break;
+    default: /* JOINED, ATTACHED and LINK have no fields */
+        break;
     }
 }
 
@@ -51,41 +141,13 @@ int relay_msg_encode(const relay_msg *m, uint8_t *out, size_t room,
                      size_t *len)
 {
     rpch_writer w = rpch_writer_of(out, room);
-    size_t n;
 
     *len = 0;
     if (!value_ok(m))
         return RPCH_E_VALUE;
     rpch_put_bytes(&w, magic, sizeof(magic));
     rpch_put_le32(&w, (uint32_t)m->type);
-    switch (m->type) {
-    case RELAY_MSG_HELLO:
-        put_le64(&w, m->nonce);
-        rpch_put_le32(&w, m->pid);
-        break;
-    case RELAY_MSG_JOIN:
-        rpch_put_bytes(&w, m->vc.b, sizeof(m->vc.b));
-        rpch_put_bytes(&w, m->identity.b, sizeof(m->identity.b));
-        put_le64(&w, m->channel);
-        break;
-    case RELAY_MSG_WAKE:
-        rpch_put_bytes(&w, m->vc.b, sizeof(m->vc.b));
-        put_le64(&w, m->channel);
-        break;
-    case RELAY_MSG_RTS:
-        rpch_put_le16(&w, m->pdu_len);
-        rpch_put_bytes(&w, m->pdu, m->pdu_len);
-        break;
-    case RELAY_MSG_END:
-    case RELAY_MSG_REFUSE:
-        n = strlen(m->text);
-        rpch_put_le32(&w, (uint32_t)m->status);
-        rpch_put_le16(&w, (uint16_t)n);
-        rpch_put_bytes(&w, m->text, n);
-        break;
-    default: /* JOINED has no fields */
-        break;
-    }
+    encode_fields(&w, m);
     if (w.bad)
         return RPCH_E_ROOM;
     *len = w.pos;
@@ -122,6 +184,36 @@ static const char *decode_rts(rpch_reader *r, relay_msg *out)
     return NULL;
 }
 
+/* Decodes the data; returns the reason why not, or NULL. */
+static const char *decode_data(rpch_reader *r, relay_msg *out)
+{
+    size_t n = rpch_get_le16(r);
+
+    if (!r->bad && !data_len_ok(n))
+        return "data length out of range";
+    out->data_len = (uint16_t)n;
+    out->data = rpch_take(r, n);
+    return NULL;
+}
+
+/* Decodes what a successor asks; returns the reason why not, or NULL. */
+static const char *decode_attach(rpch_reader *r, relay_msg *out)
+{
+    out->nonce = get_le64(r);
+    out->pid = rpch_get_le32(r);
+    out->dir = rpch_get_u8(r);
+    if (out->dir > 1)
+        return "direction out of range";
+    get_cookie(r, &out->vc);
+    get_cookie(r, &out->predecessor);
+    get_cookie(r, &out->successor);
+    get_bytes(r, out->identity.b, sizeof(out->identity.b));
+    out->window = rpch_get_le32(r);
+    out->channel = get_le64(r);
+    out->from = get_le64(r);
+    return NULL;
+}
+
 /* Decodes the fields of out->type; returns the reason why not, or NULL. */
 static const char *decode_fields(rpch_reader *r, relay_msg *out)
 {
@@ -131,11 +223,9 @@ static const char *decode_fields(rpch_reader *r, relay_msg *out)
         out->pid = rpch_get_le32(r);
         return NULL;
     case RELAY_MSG_JOIN:
-        get_bytes(r, out->vc.b, sizeof(out->vc.b));
+        get_cookie(r, &out->vc);
         get_bytes(r, out->identity.b, sizeof(out->identity.b));
         out->channel = get_le64(r);
-        return NULL;
-    case RELAY_MSG_JOINED:
         return NULL;
     case RELAY_MSG_RTS:
         return decode_rts(r, out);
@@ -143,8 +233,20 @@ static const char *decode_fields(rpch_reader *r, relay_msg *out)
     case RELAY_MSG_REFUSE:
         return decode_end(r, out);
     case RELAY_MSG_WAKE:
-        get_bytes(r, out->vc.b, sizeof(out->vc.b));
+        get_cookie(r, &out->vc);
         out->channel = get_le64(r);
+        return NULL;
+    case RELAY_MSG_ATTACH:
+        return decode_attach(r, out);
+    case RELAY_MSG_MOVE:
+        out->tail = rpch_get_le32(r);
+        return decode_data(r, out);
+    case RELAY_MSG_ROLE:
+    case RELAY_MSG_TAIL:
+        return decode_data(r, out);
+    case RELAY_MSG_JOINED:
+    case RELAY_MSG_ATTACHED:
+    case RELAY_MSG_LINK:
         return NULL;
     default:
         return "unknown type";
@@ -192,7 +294,10 @@ const char *relay_msg_name(int type)
         [RELAY_MSG_HELLO] = "HELLO",   [RELAY_MSG_JOIN] = "JOIN",
         [RELAY_MSG_JOINED] = "JOINED", [RELAY_MSG_RTS] = "RTS",
         [RELAY_MSG_END] = "END",       [RELAY_MSG_WAKE] = "WAKE",
-        [RELAY_MSG_REFUSE] = "REFUSE",
+        [RELAY_MSG_REFUSE] = "REFUSE", [RELAY_MSG_ATTACH] = "ATTACH",
+        [RELAY_MSG_ATTACHED] = "ATTACHED", [RELAY_MSG_MOVE] = "MOVE",
+        [RELAY_MSG_ROLE] = "ROLE",     [RELAY_MSG_LINK] = "LINK",
+        [RELAY_MSG_TAIL] = "TAIL",
     };
     if (type < RELAY_MSG_HELLO || type >= RELAY_MSG_TYPE_MAX)
         return "unknown";

@@ -143,9 +143,11 @@ bool relay_registry_deliver(relay_registry *reg, uint64_t number, int fd,
     if (box && box->links < RELAY_MAILBOX_LINKS_MAX) {
         box->link[box->links].fd = fd;
         box->link[box->links].join = *join;
-        /* What an RTS would borrow is gone when the channel reads this. */
+        /* What a message borrows is gone when the channel reads this. */
         box->link[box->links].join.pdu = NULL;
         box->link[box->links].join.pdu_len = 0;
+        box->link[box->links].join.data = NULL;
+        box->link[box->links].join.data_len = 0;
         box->links++;
         ring(box);
         taken = true;

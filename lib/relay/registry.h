@@ -21,8 +21,8 @@ typedef struct relay_mailbox {
     uint64_t number;   /* the channel's number in this child, never reused */
     int event_fd;      /* readable when something happened; poll it */
     struct {
-        int fd;         /* a link whose HELLO and JOIN were read */
-        relay_msg join; /* that JOIN (no borrowed pointers in it) */
+        int fd;         /* a link whose greeting was read */
+        relay_msg join; /* its JOIN or ATTACH (no borrowed pointers in it) */
     } link[RELAY_MAILBOX_LINKS_MAX];
     int links;
     struct relay_mailbox *next; /* in its bucket */

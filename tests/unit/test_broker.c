@@ -72,6 +72,65 @@ START_TEST(test_broker_join)
 }
 END_TEST
 
+/* A successor comes to its predecessor; all that it says arrives. */
+START_TEST(test_broker_attach)
+{
+    relay_link l, other;
+    relay_msg m = message(RELAY_MSG_ATTACH);
+    int fd;
+    m.dir = RELAY_OUT;
+    m.predecessor.b[0] = 4;
+    m.successor.b[0] = 5;
+    m.identity.b[0] = 6;
+    m.window = 65536;
+    m.from = 77;
+    call(&l);
+    say(&l, RELAY_MSG_HELLO);
+    ck_assert_int_eq(relay_link_send(&l, &m, -1), APR_SUCCESS);
+    serve_now();
+    ck_assert(rung());
+    ck_assert(relay_registry_take(reg, &box, &fd, &m));
+    ck_assert_int_eq(m.type, RELAY_MSG_ATTACH);
+    ck_assert_uint_eq(m.pid, 1);
+    ck_assert_uint_eq(m.nonce, 2);
+    ck_assert_uint_eq(m.dir, RELAY_OUT);
+    ck_assert_uint_eq(m.vc.b[3], 9);
+    ck_assert_uint_eq(m.predecessor.b[0], 4);
+    ck_assert_uint_eq(m.successor.b[0], 5);
+    ck_assert_uint_eq(m.identity.b[0], 6);
+    ck_assert_uint_eq(m.window, 65536);
+    ck_assert_uint_eq(m.channel, box.number);
+    ck_assert_uint_eq(m.from, 77);
+    relay_link_init(&other);
+    relay_link_adopt(&other, fd);
+    say(&other, RELAY_MSG_ATTACHED);
+    ck_assert_int_eq(relay_link_recv(&l, &m, &fd), APR_SUCCESS);
+    ck_assert_int_eq(m.type, RELAY_MSG_ATTACHED);
+    relay_link_close(&other);
+    relay_link_close(&l);
+}
+END_TEST
+
+/* The predecessor is gone, or has more callers than it can take. */
+START_TEST(test_broker_attach_refused)
+{
+    relay_link l;
+    relay_msg m = message(RELAY_MSG_ATTACH);
+    int fd;
+    m.channel = box.number + 1;
+    call(&l);
+    say(&l, RELAY_MSG_HELLO);
+    ck_assert_int_eq(relay_link_send(&l, &m, -1), APR_SUCCESS);
+    serve_now();
+    ck_assert(!rung());
+    ck_assert_int_eq(relay_link_recv(&l, &m, &fd), APR_SUCCESS);
+    ck_assert_int_eq(m.type, RELAY_MSG_REFUSE);
+    ck_assert_int_eq(m.status, RPCH_E_CLOSED);
+    ck_assert(dropped(&l));
+    relay_link_close(&l);
+}
+END_TEST
+
 /* HELLO and JOIN come in different rounds, among others that do the same. */
 START_TEST(test_broker_slow_join)
 {
@@ -263,6 +322,8 @@ int main(void)
     tcase_add_test(tc, test_broker_create_fails);
     tcase_add_test(tc, test_broker_name);
     tcase_add_test(tc, test_broker_join);
+    tcase_add_test(tc, test_broker_attach);
+    tcase_add_test(tc, test_broker_attach_refused);
     tcase_add_test(tc, test_broker_slow_join);
     tcase_add_test(tc, test_broker_refuse);
     tcase_add_test(tc, test_broker_mailbox_full);

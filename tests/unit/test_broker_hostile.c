@@ -18,14 +18,14 @@ static void send_raw(relay_link *l, const void *p, size_t n)
 START_TEST(test_broker_hostile_garbage)
 {
     static const uint8_t zero[RELAY_MSG_SIZE_MAX + 500];
-    relay_link l[7];
+    relay_link l[9];
     uint8_t hello[64];
     relay_msg m = message(RELAY_MSG_HELLO);
     size_t len;
     int i;
     ck_assert_int_eq(relay_msg_encode(&m, hello, sizeof(hello), &len),
                      RPCH_OK);
-    for (i = 0; i < 7; i++) {
+    for (i = 0; i < 9; i++) {
         call(&l[i]);
     }
     send_raw(&l[0], "GET / HTTP/1.1\r\n\r\n", 18);
@@ -36,10 +36,13 @@ START_TEST(test_broker_hostile_garbage)
     say(&l[4], RELAY_MSG_HELLO);
     say(&l[5], RELAY_MSG_HELLO);
     say(&l[5], RELAY_MSG_JOINED);
+    say(&l[7], RELAY_MSG_ATTACH);
+    say(&l[8], RELAY_MSG_HELLO);
+    say(&l[8], RELAY_MSG_ATTACHED);
     hello[3]++;
     send_raw(&l[6], hello, len);
     serve_now();
-    for (i = 0; i < 7; i++) {
+    for (i = 0; i < 9; i++) {
         ck_assert_msg(dropped(&l[i]), "caller %d is still there", i);
         relay_link_close(&l[i]);
     }

@@ -181,6 +181,43 @@ START_TEST(test_link_no_room_for_descriptor)
 }
 END_TEST
 
+/* What a switch sends: a leg with the server's socket, then its bytes. */
+START_TEST(test_link_move)
+{
+    static uint8_t bytes[RELAY_MSG_DATA_MAX];
+    relay_msg m = message(RELAY_MSG_MOVE);
+    char c = 0;
+    int i, end[2], before = open_fds();
+
+    for (i = 0; i < (int)sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, end), 0);
+    m.tail = sizeof(bytes);
+    m.data = bytes;
+    m.data_len = sizeof(bytes);
+    ck_assert_int_eq(relay_link_send(&a, &m, end[0]), APR_SUCCESS);
+    close(end[0]);
+    m.type = RELAY_MSG_TAIL;
+    ck_assert_int_eq(relay_link_send(&a, &m, -1), APR_SUCCESS);
+
+    ck_assert_int_eq(receive(), APR_SUCCESS);
+    ck_assert_int_eq(got.type, RELAY_MSG_MOVE);
+    ck_assert_uint_eq(got.tail, sizeof(bytes));
+    ck_assert_uint_eq(got.data_len, sizeof(bytes));
+    ck_assert_mem_eq(got.data, bytes, sizeof(bytes));
+    ck_assert_int_eq(send(got_fd, "x", 1, 0), 1);
+    ck_assert_int_eq(recv(end[1], &c, 1, 0), 1);
+    ck_assert_int_eq(c, 'x');
+    close(got_fd);
+    ck_assert_int_eq(receive(), APR_SUCCESS);
+    ck_assert_int_eq(got.type, RELAY_MSG_TAIL);
+    ck_assert_int_eq(got_fd, -1);
+    ck_assert_mem_eq(got.data, bytes, sizeof(bytes));
+    close(end[1]);
+    ck_assert_int_eq(open_fds(), before);
+}
+END_TEST
+
 START_TEST(test_link_undecodable)
 {
     static const uint8_t other[] = { 'R', 'P', 'X', 2, 3, 0, 0, 0 };
@@ -356,6 +393,7 @@ int main(void)
     tcase_add_test(t, test_link_descriptor);
     tcase_add_test(t, test_link_surplus_descriptors);
     tcase_add_test(t, test_link_no_room_for_descriptor);
+    tcase_add_test(t, test_link_move);
     tcase_add_test(t, test_link_undecodable);
     tcase_add_test(t, test_link_full_then_goes_on);
     tcase_add_test(t, test_link_peer_gone);

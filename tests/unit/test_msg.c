@@ -10,6 +10,7 @@
 #include "relay/msg.h"
 
 static uint8_t pdu[RPCH_RTS_SIZE_MAX];
+static uint8_t data[RELAY_MSG_DATA_MAX];
 
 static void fill(uint8_t *p, size_t n, uint8_t first)
 {
@@ -46,6 +47,27 @@ static relay_msg sample(int type)
         m.status = RPCH_E_TIMEOUT;
         strcpy(m.text, "late");
         break;
+    case RELAY_MSG_ATTACH:
+        m.nonce = 0x1122334455667788u;
+        m.pid = 0xfedcba98u;
+        m.dir = 1;
+        fill(m.vc.b, sizeof(m.vc.b), 0x10);
+        fill(m.predecessor.b, sizeof(m.predecessor.b), 0x20);
+        fill(m.successor.b, sizeof(m.successor.b), 0x30);
+        fill(m.identity.b, sizeof(m.identity.b), 0x40);
+        m.window = 0x00010203;
+        m.channel = 0x0102030405060708u;
+        m.from = 0x1112131415161718u;
+        break;
+    case RELAY_MSG_MOVE:
+        m.tail = 0xa1b2c3d4u;
+        /* fall through */
+    case RELAY_MSG_ROLE:
+    case RELAY_MSG_TAIL:
+        fill(data, sizeof(data), 0x50);
+        m.data = data;
+        m.data_len = 5;
+        break;
     }
     return m;
 }
@@ -57,12 +79,26 @@ static void check_equal(const relay_msg *a, const relay_msg *b)
     ck_assert_uint_eq(a->pid, b->pid);
     ck_assert_mem_eq(a->vc.b, b->vc.b, sizeof(a->vc.b));
     ck_assert_mem_eq(a->identity.b, b->identity.b, sizeof(a->identity.b));
+    ck_assert_mem_eq(a->predecessor.b, b->predecessor.b,
+                     sizeof(a->predecessor.b));
+    ck_assert_mem_eq(a->successor.b, b->successor.b, sizeof(a->successor.b));
+    ck_assert_uint_eq(a->dir, b->dir);
+    ck_assert_uint_eq(a->window, b->window);
     ck_assert_uint_eq(a->channel, b->channel);
+    ck_assert_uint_eq(a->from, b->from);
     ck_assert_int_eq(a->status, b->status);
     ck_assert_str_eq(a->text, b->text);
     ck_assert_uint_eq(a->pdu_len, b->pdu_len);
     if (a->pdu_len)
         ck_assert_mem_eq(a->pdu, b->pdu, a->pdu_len);
+    else
+        ck_assert_ptr_null(b->pdu);
+    ck_assert_uint_eq(a->tail, b->tail);
+    ck_assert_uint_eq(a->data_len, b->data_len);
+    if (a->data_len)
+        ck_assert_mem_eq(a->data, b->data, a->data_len);
+    else
+        ck_assert_ptr_null(b->data);
 }
 
 static const char *refused(const uint8_t *in, size_t len)
@@ -91,6 +127,19 @@ static void check_bytes(int type)
             "52505801 06000000 101112131415161718191a1b1c1d1e1f"
             "0807060504030201",
         [RELAY_MSG_REFUSE] = "52505801 07000000 37ffffff 0400 6c617465",
+        [RELAY_MSG_ATTACH] =
+            "52505801 08000000 8877665544332211 98badcfe 01"
+            "101112131415161718191a1b1c1d1e1f"
+            "202122232425262728292a2b2c2d2e2f"
+            "303132333435363738393a3b3c3d3e3f"
+            "404142434445464748494a4b4c4d4e4f"
+            "03020100 0807060504030201 1817161514131211",
+        [RELAY_MSG_ATTACHED] = "52505801 09000000",
+        [RELAY_MSG_MOVE] =
+            "52505801 0a000000 d4c3b2a1 0500 5051525354",
+        [RELAY_MSG_ROLE] = "52505801 0b000000 0500 5051525354",
+        [RELAY_MSG_LINK] = "52505801 0c000000",
+        [RELAY_MSG_TAIL] = "52505801 0d000000 0500 5051525354",
     };
     uint8_t want[RELAY_MSG_SIZE_MAX], got[RELAY_MSG_SIZE_MAX];
     relay_msg m = sample(type), back;
@@ -214,6 +263,66 @@ START_TEST(test_msg_pdu_limits)
 }
 END_TEST
 
+static void check_data_limits(int type)
+{
+    static const uint16_t sizes[] = { 0, 1, RELAY_MSG_DATA_MAX,
+                                      RELAY_MSG_DATA_MAX + 1, 65535 };
+    uint8_t buf[RELAY_MSG_SIZE_MAX];
+    relay_msg m = sample(type), back;
+    const char *reason;
+    size_t i, at = type == RELAY_MSG_MOVE ? 12 : 8;
+    size_t len, taken;
+
+    ck_assert_int_eq(relay_msg_encode(&m, buf, sizeof(buf), &len), RPCH_OK);
+    for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        bool ok = sizes[i] >= 1 && sizes[i] <= RELAY_MSG_DATA_MAX;
+        m.data_len = sizes[i];
+        ck_assert_int_eq(relay_msg_encode(&m, buf, sizeof(buf), &taken),
+                         ok ? RPCH_OK : RPCH_E_VALUE);
+        if (ok) {
+            ck_assert_int_eq(relay_msg_decode(buf, taken, &back, &reason),
+                             RPCH_OK);
+            check_equal(&m, &back);
+            len = taken;
+        } else {
+            buf[at] = (uint8_t)sizes[i];
+            buf[at + 1] = (uint8_t)(sizes[i] >> 8);
+            ck_assert_str_eq(refused(buf, len), "data length out of range");
+        }
+    }
+    m.data_len = 1;
+    m.data = NULL;
+    ck_assert_int_eq(relay_msg_encode(&m, buf, sizeof(buf), &len),
+                     RPCH_E_VALUE);
+}
+
+START_TEST(test_msg_data_limits)
+{
+    check_data_limits(RELAY_MSG_MOVE);
+    check_data_limits(RELAY_MSG_ROLE);
+    check_data_limits(RELAY_MSG_TAIL);
+}
+END_TEST
+
+START_TEST(test_msg_attach_direction)
+{
+    uint8_t buf[RELAY_MSG_SIZE_MAX];
+    relay_msg m = sample(RELAY_MSG_ATTACH), back;
+    const char *reason;
+    size_t len;
+
+    m.dir = 2;
+    ck_assert_int_eq(relay_msg_encode(&m, buf, sizeof(buf), &len),
+                     RPCH_E_VALUE);
+    m.dir = 0;
+    ck_assert_int_eq(relay_msg_encode(&m, buf, sizeof(buf), &len), RPCH_OK);
+    ck_assert_int_eq(relay_msg_decode(buf, len, &back, &reason), RPCH_OK);
+    check_equal(&m, &back);
+    buf[20] = 2;
+    ck_assert_str_eq(refused(buf, len), "direction out of range");
+}
+END_TEST
+
 START_TEST(test_msg_text_limits)
 {
     uint8_t buf[RELAY_MSG_SIZE_MAX] = { 0 };
@@ -273,11 +382,15 @@ START_TEST(test_msg_noise)
         if (len >= 8) { /* else hardly any gets past the header */
             memcpy(buf, "RPX\1", 4);
             memset(buf + 4, 0, 4);
-            buf[4] = (uint8_t)(rand_r(&seed) % 9);
+            buf[4] = (uint8_t)(rand_r(&seed) % (RELAY_MSG_TYPE_MAX + 2));
         }
         if (len >= 10 && buf[4] == RELAY_MSG_RTS && i % 2) {
             buf[8] = (uint8_t)(len - 10);
             buf[9] = (uint8_t)((len - 10) >> 8);
+        }
+        if (len >= 20 && buf[4] == RELAY_MSG_MOVE && i % 2) {
+            buf[12] = (uint8_t)(len - 14);
+            buf[13] = (uint8_t)((len - 14) >> 8);
         }
         if (relay_msg_decode(buf, len, &m, &reason) == RPCH_OK) {
             uint8_t again[RELAY_MSG_SIZE_MAX];
@@ -297,6 +410,8 @@ START_TEST(test_msg_name)
 {
     ck_assert_str_eq(relay_msg_name(RELAY_MSG_JOIN), "JOIN");
     ck_assert_str_eq(relay_msg_name(RELAY_MSG_REFUSE), "REFUSE");
+    ck_assert_str_eq(relay_msg_name(RELAY_MSG_ATTACHED), "ATTACHED");
+    ck_assert_str_eq(relay_msg_name(RELAY_MSG_TAIL), "TAIL");
     ck_assert_str_eq(relay_msg_name(0), "unknown");
     ck_assert_str_eq(relay_msg_name(-1), "unknown");
     ck_assert_str_eq(relay_msg_name(RELAY_MSG_TYPE_MAX), "unknown");
@@ -422,6 +537,8 @@ int main(void)
     tcase_add_test(t, test_msg_room);
     tcase_add_test(t, test_msg_header_wrong);
     tcase_add_test(t, test_msg_pdu_limits);
+    tcase_add_test(t, test_msg_data_limits);
+    tcase_add_test(t, test_msg_attach_direction);
     tcase_add_test(t, test_msg_text_limits);
     tcase_add_test(t, test_msg_type_range);
     tcase_add_test(t, test_msg_noise);

@@ -55,6 +55,8 @@ static relay_msg join_of(uint8_t tag)
     m.vc.b[0] = tag;
     m.pdu = somewhere;
     m.pdu_len = sizeof(somewhere);
+    m.data = somewhere;
+    m.data_len = sizeof(somewhere);
     return m;
 }
 
@@ -132,6 +134,8 @@ START_TEST(test_registry_deliver)
         ck_assert_uint_eq(m.vc.b[0], (uint8_t)i);
         ck_assert_ptr_null(m.pdu);
         ck_assert_uint_eq(m.pdu_len, 0);
+        ck_assert_ptr_null(m.data);
+        ck_assert_uint_eq(m.data_len, 0);
         close(got);
     }
     ck_assert(!relay_registry_take(reg, &box, &got, &m));
