@@ -3,8 +3,7 @@
  * inbound.c - the inbound proxy, 3.2.3.
  *
  * What may happen when is the table next[][]; what is done about it is the
- * table action[]. Recycling is refused: its PDUs have rows of their own that
- * end as protocol errors.
+ * table action[].
  */
 #include "rpch/inbound.h"
 
@@ -18,36 +17,81 @@
 #define DROP RPCH_CELL_DROP
 #define CONN (RPCH_IN_CONNECT + 1)
 #define B3W (RPCH_IN_B3W + 1)
+#define SUCC (RPCH_IN_SUCCEED + 1)
+#define B2W (RPCH_IN_B2W + 1)
+#define PLUG (RPCH_IN_PLUGGED + 1)
 #define OPEN (RPCH_IN_OPENED + 1)
+#define A5W (RPCH_IN_OPENED_A5W + 1)
+#define DR1 (RPCH_IN_DRAIN_R1 + 1)
+#define CLO (RPCH_IN_CLOSE_R1 + 1)
+#define DR2 (RPCH_IN_DRAIN_R2 + 1)
 #define FIN (RPCH_IN_FINISHED + 1)
 
 /* The rows follow the figure and the list of 3.2.3.5. Before CONN/B3 nobody
  * but us may write to S-IN, so that a service that does not speak ncacn_http
  * never sees a byte of the client's choice: a PDU to be forwarded is refused
- * until then (a client has nothing to forward before CONN/C2). No timer runs
- * in CONNECT and OPENED, and no byte is taken from a server that is not
- * connected. */
+ * until then (a client has nothing to forward before CONN/C2).
+ *
+ * What cannot happen: no byte is taken from C-IN while a successor waits and
+ * after A5, nor from a server that is not connected; the states that have the
+ * channel open, and CONNECT, have no timer. */
 static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
-    /*                        OPEN_START CONNECT B3W  OPENED FINISHED */
-    [RPCH_IN_EV_CONN_B1] =        { CONN, ERR,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_R1_A1] =          { ERR,  ERR,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_A5] =             { ERR,  ERR,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_PING] =           { ERR,  STAY, STAY, STAY, DROP },
-    [RPCH_IN_EV_KEEP_ALIVE] =     { ERR,  STAY, STAY, STAY, DROP },
-    [RPCH_IN_EV_CLIENT_FORWARD] = { ERR,  ERR,  ERR,  STAY, DROP },
-    [RPCH_IN_EV_CLIENT_OTHER] =   { ERR,  ERR,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_CLIENT_RPC] =     { ERR,  STAY, STAY, STAY, DROP },
-    [RPCH_IN_EV_CONNECTED] =      { BUG,  B3W,  BUG,  BUG,  DROP },
-    [RPCH_IN_EV_CONN_B3] =        { BUG,  BUG,  OPEN, ERR,  DROP },
-    [RPCH_IN_EV_R1_B2] =          { BUG,  BUG,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_ACK] =            { BUG,  BUG,  ERR,  STAY, DROP },
-    [RPCH_IN_EV_SERVER_FORWARD] = { BUG,  BUG,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_SERVER_OTHER] =   { BUG,  BUG,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_SERVER_RPC] =     { BUG,  BUG,  ERR,  ERR,  DROP },
-    [RPCH_IN_EV_CLIENT_CLOSE] =   { FIN,  FIN,  FIN,  FIN,  DROP },
-    [RPCH_IN_EV_SERVER_CLOSE] =   { FIN,  FIN,  FIN,  FIN,  DROP },
-    [RPCH_IN_EV_TIMEOUT] =        { FIN,  DROP, FIN,  DROP, DROP },
-    [RPCH_IN_EV_FAIL] =           { FIN,  FIN,  FIN,  FIN,  DROP },
+    /* OPEN_START CONNECT B3W SUCCEED B2W PLUGGED
+     * OPENED OPENED_A5W DRAIN_R1 CLOSE_R1 DRAIN_R2 FINISHED */
+    [RPCH_IN_EV_CONN_B1] = { CONN, ERR, ERR, BUG, BUG, BUG,
+                             ERR, ERR, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_R1_A1] = { SUCC, ERR, ERR, BUG, BUG, BUG,
+                           ERR, ERR, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_A5] = { ERR, ERR, ERR, BUG, BUG, BUG,
+                        DR1, DR2, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_A5_WRONG] = { BUG, BUG, BUG, BUG, BUG, BUG,
+                              ERR, OPEN, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_PING] = { ERR, STAY, STAY, BUG, BUG, BUG,
+                          STAY, STAY, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_KEEP_ALIVE] = { ERR, STAY, STAY, BUG, BUG, BUG,
+                                STAY, STAY, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_CLIENT_FORWARD] = { ERR, ERR, ERR, BUG, BUG, BUG,
+                                    STAY, STAY, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_CLIENT_OTHER] = { ERR, ERR, ERR, BUG, BUG, BUG,
+                                  ERR, ERR, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_CLIENT_RPC] = { ERR, STAY, STAY, BUG, BUG, BUG,
+                                STAY, STAY, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_CONNECTED] = { BUG, B3W, BUG, B2W, BUG, BUG,
+                               BUG, BUG, BUG, BUG, BUG, DROP },
+    [RPCH_IN_EV_CONN_B3] = { BUG, BUG, OPEN, BUG, ERR, BUG,
+                             ERR, ERR, ERR, ERR, ERR, BUG },
+    [RPCH_IN_EV_R1_B2] = { BUG, BUG, ERR, BUG, OPEN, BUG,
+                           ERR, ERR, ERR, ERR, ERR, BUG },
+    [RPCH_IN_EV_ACK] = { BUG, BUG, ERR, BUG, ERR, BUG,
+                         STAY, STAY, STAY, STAY, STAY, BUG },
+    [RPCH_IN_EV_SERVER_FORWARD] = { BUG, BUG, ERR, BUG, ERR, BUG,
+                                    ERR, ERR, ERR, ERR, ERR, BUG },
+    [RPCH_IN_EV_SERVER_OTHER] = { BUG, BUG, ERR, BUG, ERR, BUG,
+                                  ERR, ERR, ERR, ERR, ERR, BUG },
+    [RPCH_IN_EV_SERVER_RPC] = { BUG, BUG, ERR, BUG, ERR, BUG,
+                                ERR, ERR, ERR, ERR, ERR, BUG },
+    [RPCH_IN_EV_ATTACHED] = { BUG, BUG, BUG, PLUG, BUG, BUG,
+                              BUG, BUG, BUG, BUG, BUG, DROP },
+    [RPCH_IN_EV_ADOPT] = { BUG, BUG, BUG, BUG, BUG, OPEN,
+                           BUG, BUG, BUG, BUG, BUG, DROP },
+    [RPCH_IN_EV_ATTACH] = { DROP, DROP, DROP, DROP, DROP, DROP,
+                            A5W, DROP, DROP, DROP, DROP, DROP },
+    [RPCH_IN_EV_DETACH] = { DROP, DROP, DROP, DROP, DROP, DROP,
+                            DROP, OPEN, DROP, DROP, FIN, DROP },
+    [RPCH_IN_EV_DRAINED] = { BUG, BUG, BUG, BUG, BUG, BUG,
+                             BUG, BUG, STAY, BUG, BUG, BUG },
+    [RPCH_IN_EV_FLUSHED] = { BUG, BUG, BUG, BUG, BUG, BUG,
+                             BUG, BUG, CLO, BUG, BUG, BUG },
+    [RPCH_IN_EV_RELEASE] = { BUG, BUG, BUG, BUG, BUG, BUG,
+                             BUG, BUG, BUG, BUG, FIN, DROP },
+    [RPCH_IN_EV_CLIENT_CLOSE] = { FIN, FIN, FIN, FIN, FIN, FIN,
+                                  FIN, FIN, DROP, DROP, DROP, DROP },
+    [RPCH_IN_EV_SERVER_CLOSE] = { FIN, FIN, FIN, FIN, FIN, FIN,
+                                  FIN, FIN, FIN, FIN, FIN, DROP },
+    [RPCH_IN_EV_TIMEOUT] = { FIN, BUG, FIN, FIN, FIN, FIN,
+                             BUG, BUG, FIN, FIN, FIN, BUG },
+    [RPCH_IN_EV_FAIL] = { FIN, FIN, FIN, FIN, FIN, FIN,
+                          FIN, FIN, FIN, FIN, FIN, DROP },
 };
 
 /* What comes with an event; an event without PDU has none of it. */

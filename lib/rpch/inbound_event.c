@@ -6,7 +6,8 @@
 #include "rpch/inbound_event.h"
 
 static const char *const state_name[RPCH_IN_STATE_MAX] = {
-    "OPEN_START", "CONNECT", "B3W", "OPENED", "FINISHED"
+    "OPEN_START", "CONNECT", "B3W", "SUCCEED", "B2W", "PLUGGED", "OPENED",
+    "OPENED_A5W", "DRAIN_R1", "CLOSE_R1", "DRAIN_R2", "FINISHED"
 };
 
 /* Names of the events, and what is wrong with one whose cell is ERR: as the
@@ -19,11 +20,12 @@ static const struct {
 } event[RPCH_IN_EV_MAX] = {
     [RPCH_IN_EV_CONN_B1] = { "CONN/B1", NULL, "a second CONN/B1" },
     [RPCH_IN_EV_R1_A1] = { "IN_R1/A1=IN_R2/A1",
-        "recycling is not accepted: IN_R1/A1=IN_R2/A1",
-        "IN_R1/A1=IN_R2/A1 on an open IN channel" },
+        NULL, "IN_R1/A1=IN_R2/A1 on an IN channel that has begun" },
     [RPCH_IN_EV_A5] = { "IN_R1/A5=IN_R2/A5",
         "IN_R1/A5=IN_R2/A5 before CONN/B1",
-        "recycling is not accepted: IN_R1/A5=IN_R2/A5" },
+        "IN_R1/A5=IN_R2/A5 before CONN/B3" },
+    [RPCH_IN_EV_A5_WRONG] = { "IN_R1/A5=IN_R2/A5 for another channel",
+        NULL, "IN_R1/A5=IN_R2/A5 that names no successor" },
     [RPCH_IN_EV_PING] = { "Ping", "Ping before CONN/B1", NULL },
     [RPCH_IN_EV_KEEP_ALIVE] = { "Keep-Alive",
         "Keep-Alive before CONN/B1", NULL },
@@ -34,16 +36,22 @@ static const struct {
     [RPCH_IN_EV_CLIENT_RPC] = { "RPC PDU from client",
         "RPC PDU before CONN/B1", NULL },
     [RPCH_IN_EV_CONNECTED] = { "connected", NULL, NULL },
-    [RPCH_IN_EV_CONN_B3] = { "CONN/B3", NULL, "a second CONN/B3" },
-    [RPCH_IN_EV_R1_B2] = { "IN_R1/B2",
-        NULL, "recycling is not accepted: IN_R1/B2" },
+    [RPCH_IN_EV_CONN_B3] = { "CONN/B3", NULL, "CONN/B3 out of place" },
+    [RPCH_IN_EV_R1_B2] = { "IN_R1/B2", NULL, "IN_R1/B2 out of place" },
     [RPCH_IN_EV_ACK] = { "FlowControlAck",
-        NULL, "FlowControlAck before CONN/B3" },
+        NULL, "FlowControlAck before CONN/B3 or IN_R1/B2" },
     [RPCH_IN_EV_SERVER_FORWARD] = { "forward from server",
         NULL, "RTS PDU for another role on S-IN" },
     [RPCH_IN_EV_SERVER_OTHER] = { "other RTS PDU from server", NULL, NULL },
     [RPCH_IN_EV_SERVER_RPC] = { "RPC PDU from server",
         NULL, "RPC PDU from the server on S-IN" },
+    [RPCH_IN_EV_ATTACHED] = { "attached", NULL, NULL },
+    [RPCH_IN_EV_ADOPT] = { "S-IN adopted", NULL, NULL },
+    [RPCH_IN_EV_ATTACH] = { "successor attaches", NULL, NULL },
+    [RPCH_IN_EV_DETACH] = { "successor gone", NULL, NULL },
+    [RPCH_IN_EV_DRAINED] = { "queue sent", NULL, NULL },
+    [RPCH_IN_EV_FLUSHED] = { "all sent", NULL, NULL },
+    [RPCH_IN_EV_RELEASE] = { "S-IN released", NULL, NULL },
     [RPCH_IN_EV_CLIENT_CLOSE] = { "client closed", NULL, NULL },
     [RPCH_IN_EV_SERVER_CLOSE] = { "server closed", NULL, NULL },
     [RPCH_IN_EV_TIMEOUT] = { "timeout", NULL, NULL },
