@@ -121,7 +121,7 @@ int relay_half_timeout(relay_half *h, rpch_msec now)
                               : rpch_outbound_timeout(&h->m.out, now);
 }
 
-bool relay_half_may_send(const relay_half *h, uint32_t len)
+bool relay_half_may_send(relay_half *h, uint32_t len)
 {
     return h->dir == RELAY_IN ? rpch_inbound_may_send(&h->m.in, len)
                               : rpch_outbound_may_send(&h->m.out, len);

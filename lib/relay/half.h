@@ -76,7 +76,7 @@ rpch_msec relay_half_deadline(const relay_half *h);
 int relay_half_timeout(relay_half *h, rpch_msec now);
 
 /* Whether an RPC PDU of len bytes may start on the way out of this half. */
-bool relay_half_may_send(const relay_half *h, uint32_t len);
+bool relay_half_may_send(relay_half *h, uint32_t len);
 
 /* It starts. */
 int relay_half_pdu_begin(relay_half *h, uint32_t len);

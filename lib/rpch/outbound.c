@@ -432,7 +432,7 @@ void rpch_outbound_fail(rpch_outbound *m, int status, const char *reason)
     (void)fail(m, status, reason);
 }
 
-bool rpch_outbound_may_send(const rpch_outbound *m, uint32_t pdu_len)
+bool rpch_outbound_may_send(rpch_outbound *m, uint32_t pdu_len)
 {
     /* The PDU's end may owe the server an ack, which must have a place. */
     return m->core.state == RPCH_OUT_OPENED
