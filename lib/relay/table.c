@@ -123,14 +123,18 @@ void relay_table_hash(const relay_table *t, const void *text, size_t len,
 }
 
 /* May c's half of e, which exists, be claimed? */
-static relay_claim_result judge(const relay_entry *e, const relay_claim *c)
+static relay_claim_result judge(relay_entry *e, const relay_claim *c)
 {
+    relay_holding *h = &e->vc.half[c->dir];
     if (memcmp(&e->vc.identity, &c->identity, sizeof(c->identity))
         || e->vc.kind != (uint32_t)c->kind) {
         return RELAY_CLAIM_FOREIGN;
     }
-    return e->vc.half[c->dir].state == RELAY_HALF_NONE ? RELAY_CLAIM_SECOND
-                                                       : RELAY_CLAIM_IN_USE;
+    if (h->state != RELAY_HALF_NONE
+        || (relay_tenure_of(h)->recycled && !c->successor)) {
+        return RELAY_CLAIM_IN_USE;
+    }
+    return RELAY_CLAIM_SECOND;
 }
 
 /* Writes what the claim says; the ledger has its half booked already. */
@@ -146,8 +150,10 @@ static void occupy(relay_table *t, relay_entry *e, const relay_claim *c)
         e->vc.since = now;
     }
     __atomic_store_n(&e->touched, now, __ATOMIC_RELAXED);
-    memset(h, 0, sizeof(*h));
-    h->owner = c->owner;
+    /* A half that comes back from another proxy keeps its counters. */
+    relay_tenure_of(h)->owner = c->owner;
+    h->status = RPCH_OK;
+    h->successor = c->successor;
     relay_half_set(t, e, c->dir, RELAY_HALF_OPENING);
     if (e->use == RELAY_USE_MAKING) {
         relay_entry_publish(t, e);
@@ -186,6 +192,16 @@ relay_claim_result relay_table_claim(relay_table *t, const relay_claim *claim,
     return result;
 }
 
+/* A successor from elsewhere counts once it is open. */
+static void count_successor(relay_table *t, relay_holding *h)
+{
+    if (h->successor && h->state == RELAY_HALF_OPEN) {
+        h->successor = false;
+        relay_tenure_of(h)->recycled++;
+        __atomic_add_fetch(&t->recycled_r1, 1, __ATOMIC_RELAXED);
+    }
+}
+
 void relay_table_set_state(relay_table *t, relay_ref ref, relay_dir dir,
                            relay_half_state state)
 {
@@ -196,6 +212,7 @@ void relay_table_set_state(relay_table *t, relay_ref ref, relay_dir dir,
     if (relay_half_held(&e->vc.half[dir]) && state <= RELAY_HALF_OPEN
         && (uint32_t)state > e->vc.half[dir].state) {
         relay_half_set(t, e, dir, state);
+        count_successor(t, &e->vc.half[dir]);
     }
     relay_entry_unlock(t, e->bucket);
 }
@@ -289,41 +306,71 @@ rpch_msec relay_table_touched(relay_table *t, relay_ref ref)
                : 0;
 }
 
-static void summarize(const relay_entry *e, relay_summary *out)
+static void summarize(relay_entry *e, relay_summary *out)
 {
+    int dir;
     rpch_msec now = relay_now();
     memset(out, 0, sizeof(*out));
-    out->half[RELAY_IN] = e->vc.half[RELAY_IN].counters;
-    out->half[RELAY_OUT] = e->vc.half[RELAY_OUT].counters;
+    for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
+        const relay_tenure *tenure = relay_tenure_of(&e->vc.half[dir]);
+        out->half[dir] = tenure->counters;
+        out->recycled[dir] = tenure->recycled;
+    }
     out->lifetime = now > e->vc.since ? now - e->vc.since : 0;
     out->was_open = e->vc.was_open;
     out->first_to_leave = (relay_dir)e->vc.first_to_leave;
     apr_cpystrn(out->cause, e->vc.cause, sizeof(out->cause));
 }
 
+static bool same_owner(const relay_owner *a, const relay_owner *b)
+{
+    return a->pid == b->pid && a->nonce == b->nonce
+           && a->channel == b->channel;
+}
+
+relay_entry *relay_entry_lock_held(relay_table *t, relay_ref ref,
+                                   relay_dir dir, const relay_owner *owner)
+{
+    relay_entry *e = relay_entry_lock(t, ref);
+    relay_holding *h;
+    if (!e) {
+        return NULL;
+    }
+    h = &e->vc.half[dir];
+    if (relay_half_held(h) && same_owner(&relay_tenure_of(h)->owner, owner)) {
+        return e;
+    }
+    relay_entry_unlock(t, e->bucket);
+    return NULL;
+}
+
+bool relay_entry_left(relay_table *t, relay_entry *e, relay_dir dir,
+                      relay_summary *out)
+{
+    if (relay_entry_held(e)) {
+        relay_ledger_settle(t, e, dir);
+        return false;
+    }
+    summarize(e, out);
+    relay_entry_drop(t, e);
+    return true;
+}
+
 bool relay_table_release(relay_table *t, relay_ref ref, relay_dir dir,
+                         const relay_owner *owner,
                          const relay_counters *counters, int status,
                          const char *cause, relay_summary *out)
 {
-    relay_entry *e = relay_entry_lock(t, ref);
+    relay_entry *e = relay_entry_lock_held(t, ref, dir, owner);
     uint32_t bucket;
-    bool last = false;
+    bool last;
     if (!e) {
         return false;
     }
     bucket = e->bucket;
-    if (relay_half_held(&e->vc.half[dir])) {
-        e->vc.half[dir].counters = *counters;
-        relay_half_end(t, e, dir, status, cause);
-        last = !relay_entry_held(e);
-        if (last) {
-            summarize(e, out);
-            relay_entry_drop(t, e);
-        }
-        else {
-            relay_ledger_settle(t, e, dir);
-        }
-    }
+    relay_half_count(&e->vc.half[dir], counters);
+    relay_half_end(t, e, dir, status, cause);
+    last = relay_entry_left(t, e, dir, out);
     relay_entry_unlock(t, bucket);
     return last;
 }
@@ -349,4 +396,6 @@ void relay_table_stats(relay_table *t, relay_stats *out)
     out->claims = __atomic_load_n(&t->claims, __ATOMIC_RELAXED);
     out->refused = __atomic_load_n(&t->refused, __ATOMIC_RELAXED);
     out->reaped = __atomic_load_n(&t->reaped, __ATOMIC_RELAXED);
+    out->recycled_r1 = __atomic_load_n(&t->recycled_r1, __ATOMIC_RELAXED);
+    out->recycled_r2 = __atomic_load_n(&t->recycled_r2, __ATOMIC_RELAXED);
 }

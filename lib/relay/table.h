@@ -60,13 +60,15 @@ typedef struct relay_claim {
     uint32_t max_per_user;    /* channels; 0: no limit */
     uint32_t max_per_address;
     relay_owner owner;
+    bool successor; /* IN_R1, OUT_R1: its predecessor is, or was, elsewhere */
 } relay_claim;
 
 typedef enum relay_claim_result {
     RELAY_CLAIM_FIRST,   /* a new entry; the other half is not there yet */
     RELAY_CLAIM_SECOND,  /* joined an entry that the other half made */
     RELAY_CLAIM_IN_USE,  /* that half of that cookie has a channel, or had one
-                          * (until both halves have left) */
+                          * (until both halves have left); but a successor may
+                          * take a half that was recycled to another proxy */
     RELAY_CLAIM_FOREIGN, /* the cookie belongs to another user, virtual host,
                           * target or kind */
     RELAY_CLAIM_FULL,    /* no free entry */
@@ -97,11 +99,14 @@ typedef struct relay_counters {
 
 /* What is known of a virtual connection when its last half leaves. */
 typedef struct relay_summary {
-    relay_counters half[2];    /* by relay_dir */
+    relay_counters half[2];    /* by relay_dir; of all its channels here */
+    uint32_t recycled[2];      /* by relay_dir: successors that came or were
+                                * left to */
     rpch_msec lifetime;        /* ms since the first half came */
     bool was_open;             /* both halves were open once */
     char cause[RELAY_CAUSE_MAX]; /* of the half that left first: why the
-                                  * connection ended */
+                                  * connection ended; empty when all of
+                                  * them were recycled to other proxies */
     relay_dir first_to_leave;
 } relay_summary;
 
@@ -115,6 +120,9 @@ typedef struct relay_stats {
     uint64_t claims;    /* ever granted */
     uint64_t refused;   /* claims that were refused */
     uint64_t reaped;    /* halves of dead children taken back */
+    uint64_t recycled_r1; /* channels that left for a successor elsewhere, and
+                           * successors from elsewhere that came to be open */
+    uint64_t recycled_r2; /* channels replaced by a successor here */
 } relay_stats;
 
 /* The most virtual connections a table can have. */
@@ -170,7 +178,10 @@ bool relay_table_peer(relay_table *t, relay_ref ref, relay_dir dir,
                       relay_peer *out);
 
 /* Finds vc of that identity and describes half dir of it; false when there
- * is none. */
+ * is none. For a successor out->owner.pid decides: when it is not 0 a channel
+ * holds that half, which the successor asks to be succeeded (IN_R2, OUT_R2);
+ * otherwise, and when nothing was found, it claims the half (IN_R1, OUT_R1),
+ * which is refused when the half is FAILED. */
 bool relay_table_find(relay_table *t, const rpch_cookie *vc,
                       const relay_hash *identity, relay_dir dir,
                       relay_ref *ref, relay_peer *out);
@@ -190,14 +201,39 @@ void relay_table_touch(relay_table *t, relay_ref ref, rpch_msec now);
  * the entry is gone. */
 rpch_msec relay_table_touched(relay_table *t, relay_ref ref);
 
-/* The half leaves: its channel is counted down, its counters are kept, and so
- * is the first cause. status: rpch_status of its end; cause: one line, copied
- * and cut. Returns true when it was the last half: the entry is free and *out
- * holds what is to be logged. False, with *out untouched, while the other
- * half is there, and when this half was not (released or reaped before). */
+/* The half leaves, if owner holds it: its channel is counted down, counters
+ * are added to its predecessors', and the first cause is kept. status:
+ * rpch_status of its end; cause: one line, copied and cut. Returns true when
+ * it was the last half: the entry is free and *out holds what is to be logged.
+ * False, with *out untouched, while the other half is there, and when owner
+ * did not hold this one (released, reaped or succeeded before). */
 bool relay_table_release(relay_table *t, relay_ref ref, relay_dir dir,
+                         const relay_owner *owner,
                          const relay_counters *counters, int status,
                          const char *cause, relay_summary *out);
+
+/* Hands a half over, if from holds it: it is to's from now on, in the state it
+ * is in; counters (what from passed) stay with it. It stays booked once, on
+ * from's user and address. False, and nothing changed, when from does not hold
+ * it (any more). Whoever looks at the half, also after the death of the
+ * caller, sees from or to, never a mixture.
+ *
+ * The holder calls this before it sends the leg away, and a successor that
+ * waits for the leg closes its link before it releases the half as its own.
+ * Thus one of them always gives it back: when the leg cannot be sent, the
+ * holder releases it for to; a leg that could be sent has made the half the
+ * successor's before. */
+bool relay_table_succeed(relay_table *t, relay_ref ref, relay_dir dir,
+                         const relay_owner *from, const relay_owner *to,
+                         const relay_counters *counters);
+
+/* The half leaves for a successor at another proxy (IN_R1, OUT_R1), if owner
+ * holds it: it is NONE again, for a later successor of the same connection to
+ * claim. Otherwise like relay_table_release, except that this is no end: no
+ * cause is kept. */
+bool relay_table_recycled(relay_table *t, relay_ref ref, relay_dir dir,
+                          const relay_owner *owner,
+                          const relay_counters *counters, relay_summary *out);
 
 /* Called for each half taken back from a dead child, while no lock is held.
  * peer is the other half, to be woken if it is there (peer->owner.pid is not

@@ -22,10 +22,13 @@
  * A child may die at any instruction. Each fact has one place from which a
  * repair can tell the rest: an entry's `use` says whether it is free, its
  * `account` links say what is counted for its halves, a half's `state` says
- * whether a channel holds it. Claims write them in the order account, rest,
- * state, use; releases in the order state, account, use. Whoever gets a lock
- * from a dead holder rebuilds chains and counts from these facts, and drops
- * what was not finished.
+ * whether a channel holds it, and its `at` which. Claims write them in the order
+ * account, rest, state, use; releases in the order state, account, use; a
+ * succession writes the new tenure beside the old one and then `at`, one
+ * word, so that there is no moment at which an owner is half written. Whoever
+ * gets a lock from a dead holder rebuilds chains and counts from these facts,
+ * and drops what was not finished. Counts for logs alone may be off by what
+ * the dead one was about to add.
  */
 #ifndef RELAY_TABLE_PRIVATE_H
 #define RELAY_TABLE_PRIVATE_H
@@ -40,7 +43,7 @@
 #endif
 
 #define RELAY_TABLE_MAGIC 0x54585052u /* "RPXT" */
-#define RELAY_TABLE_VERSION 1u
+#define RELAY_TABLE_VERSION 2u
 #define RELAY_SHARDS 64u
 
 /* What channels are counted by. */
@@ -53,12 +56,20 @@ typedef struct relay_account {
     uint32_t next;     /* link in its bucket, or in the free list */
 } relay_account;
 
+/* One channel's time in a half. */
+typedef struct relay_tenure {
+    relay_owner owner;       /* means something while the half is held */
+    relay_counters counters; /* of all channels that have left */
+    uint32_t recycled;       /* successions so far */
+} relay_tenure;
+
 /* One half of a virtual connection. */
 typedef struct relay_holding {
-    relay_owner owner;
+    relay_tenure tenure[2]; /* the present one, and room for the next */
+    uint32_t at;    /* the lowest bit: which is the present one */
     uint32_t state; /* relay_half_state */
     int32_t status; /* FAILED: why */
-    relay_counters counters;
+    bool successor; /* came by IN_R1 or OUT_R1 and is not open yet */
 } relay_holding;
 
 /* What an entry is about; guarded by its shard. */
@@ -140,6 +151,8 @@ struct relay_table {
     uint64_t claims;
     uint64_t refused;
     uint64_t reaped;
+    uint64_t recycled_r1;
+    uint64_t recycled_r2;
     uint64_t departures; /* grows when holders may have died */
     uint64_t swept;      /* departures that a whole reap has seen */
 
@@ -160,6 +173,36 @@ static inline void relay_in_order(void)
 {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
+
+/* The present tenure of a half. Under its shard. */
+static inline relay_tenure *relay_tenure_of(relay_holding *h)
+{
+    return &h->tenure[h->at & 1];
+}
+
+/* --- table.c --- */
+
+/* Like relay_entry_lock, but NULL also when owner does not hold half dir. */
+relay_entry *relay_entry_lock_held(relay_table *t, relay_ref ref,
+                                   relay_dir dir, const relay_owner *owner);
+
+/* Half dir of e is held no more: settles it or, when it was the last, fills
+ * *out and frees e (true). Under its shard. */
+bool relay_entry_left(relay_table *t, relay_entry *e, relay_dir dir,
+                      relay_summary *out);
+
+/* --- table_recycle.c --- */
+
+/* Adds what a channel passed to the counters of h. Under its shard. */
+void relay_half_count(relay_holding *h, const relay_counters *counters);
+
+/* Writes the tenure that follows the present one; nothing shows yet. Under
+ * the half's shard. */
+void relay_half_prepare(relay_holding *h, const relay_owner *to,
+                        const relay_counters *counters);
+
+/* The tenure prepared is the present one. Under the half's shard. */
+void relay_half_pass(relay_holding *h);
 
 /* --- table_shard.c --- */
 
@@ -219,13 +262,13 @@ bool relay_entry_held(const relay_entry *e);
 void relay_half_set(relay_table *t, relay_entry *e, relay_dir dir,
                     relay_half_state state);
 
-/* A half ends: FAILED without an owner, the first cause is kept. The caller
+/* A half ends: FAILED, the first cause is kept. The caller
  * drops the entry or settles the half. Under its shard. */
 void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
                     const char *cause);
 
 /* Describes a half. Under its shard. */
-void relay_half_describe(const relay_holding *h, relay_peer *out);
+void relay_half_describe(relay_holding *h, relay_peer *out);
 
 /* --- table_limit.c --- */
 

@@ -120,9 +120,9 @@ static int reap_entry(relay_table *t, relay_entry *e, reaped_half *out)
     int n = 0;
     int dir;
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        const relay_holding *h = &e->vc.half[dir];
+        relay_holding *h = &e->vc.half[dir];
         dead[dir] = relay_half_held(h)
-                    && !relay_owner_registered(t, &h->owner);
+                    && !relay_owner_registered(t, &relay_tenure_of(h)->owner);
         if (dead[dir]) {
             relay_half_end(t, e, (relay_dir)dir, RPCH_E_CLOSED,
                            "its child process died");

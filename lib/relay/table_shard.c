@@ -182,13 +182,15 @@ void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
     }
     h->status = status;
     relay_half_set(t, e, dir, RELAY_HALF_FAILED);
-    memset(&h->owner, 0, sizeof(h->owner));
 }
 
-void relay_half_describe(const relay_holding *h, relay_peer *out)
+void relay_half_describe(relay_holding *h, relay_peer *out)
 {
+    memset(out, 0, sizeof(*out));
     out->state = (relay_half_state)h->state;
-    out->owner = h->owner;
+    if (relay_half_held(h)) {
+        out->owner = relay_tenure_of(h)->owner;
+    }
     out->status = h->status;
 }
 
@@ -198,11 +200,9 @@ static bool repair_entry(relay_table *t, relay_entry *e)
     int dir;
     e->vc.cause[sizeof(e->vc.cause) - 1] = '\0';
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        relay_holding *h = &e->vc.half[dir];
-        if (!relay_half_held(h)) {
+        if (!relay_half_held(&e->vc.half[dir])) {
             /* A claim that had not come to the state, or a release that had
              * not come to the ledger. */
-            memset(&h->owner, 0, sizeof(h->owner));
             relay_ledger_settle(t, e, (relay_dir)dir);
         }
     }

@@ -71,13 +71,30 @@ static inline relay_claim_result take(unsigned n, relay_dir dir,
     return relay_table_claim(table, &c, ref);
 }
 
-/* Releases with nothing to tell. */
+/* Who holds that half; pid 0 for nobody. */
+static inline relay_owner holder_of(relay_ref ref, relay_dir dir)
+{
+    relay_peer peer;
+    relay_table_peer(table, ref, (relay_dir)!dir, &peer);
+    return peer.owner;
+}
+
+/* The same child's channel of another number. */
+static inline relay_owner channel_of(uint64_t channel)
+{
+    relay_owner o = self;
+    o.channel = channel;
+    return o;
+}
+
+/* Releases for whoever holds it, with nothing to tell. */
 static inline bool drop(relay_ref ref, relay_dir dir)
 {
     static const relay_counters none;
+    relay_owner o = holder_of(ref, dir);
     relay_summary summary;
-    return relay_table_release(table, ref, dir, &none, RPCH_E_CLOSED, "done",
-                               &summary);
+    return relay_table_release(table, ref, dir, &o, &none, RPCH_E_CLOSED,
+                               "done", &summary);
 }
 
 static inline relay_stats stats_now(void)

@@ -322,6 +322,7 @@ START_TEST(test_table_summary)
 {
     static const relay_counters in_count = { 1000, 3 }, out_count = { 70, 2 };
     relay_ref in, out;
+    relay_owner me = channel_of(101);
     relay_summary s;
     relay_peer peer;
     char longer[2 * RELAY_CAUSE_MAX];
@@ -333,7 +334,7 @@ START_TEST(test_table_summary)
     relay_table_set_state(table, in, RELAY_IN, RELAY_HALF_OPEN);
     relay_table_set_state(table, out, RELAY_OUT, RELAY_HALF_OPEN);
     memset(&s, 0x55, sizeof(s));
-    ck_assert(!relay_table_release(table, out, RELAY_OUT, &out_count,
+    ck_assert(!relay_table_release(table, out, RELAY_OUT, &me, &out_count,
                                    RPCH_E_TIMEOUT, longer, &s));
     ck_assert_uint_eq(s.half[RELAY_IN].rpc_pdus, UINT64_C(0x5555555555555555));
     ck_assert(relay_table_peer(table, in, RELAY_IN, &peer));
@@ -342,7 +343,7 @@ START_TEST(test_table_summary)
     /* Twice is once. */
     ck_assert(!drop(out, RELAY_OUT));
     ck_assert_uint_eq(stats_now().halves[RELAY_OUT], 0);
-    ck_assert(relay_table_release(table, in, RELAY_IN, &in_count,
+    ck_assert(relay_table_release(table, in, RELAY_IN, &me, &in_count,
                                   RPCH_E_CLOSED, "second", &s));
     ck_assert_uint_eq(s.half[RELAY_IN].rpc_bytes, 1000);
     ck_assert_uint_eq(s.half[RELAY_IN].rpc_pdus, 3);
@@ -353,7 +354,7 @@ START_TEST(test_table_summary)
     ck_assert_int_eq(s.first_to_leave, RELAY_OUT);
     ck_assert_uint_eq(strlen(s.cause), RELAY_CAUSE_MAX - 1);
     take(1, RELAY_IN, "alice", &in);
-    ck_assert(relay_table_release(table, in, RELAY_IN, &in_count,
+    ck_assert(relay_table_release(table, in, RELAY_IN, &me, &in_count,
                                   RPCH_E_CLOSED, "only", &s));
     ck_assert_str_eq(s.cause, "only");
     ck_assert_int_eq(s.first_to_leave, RELAY_IN);

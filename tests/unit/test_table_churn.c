@@ -16,8 +16,29 @@ static void setup(void)
     table_test_open(MAX);
 }
 
-/* Claims and releases at random, forever or for so many rounds; *progress
- * counts them. */
+/* A half that we hold passes to a channel of another number, leaves for
+ * another proxy, or ends; false while it is still ours. */
+static bool let_go(relay_ref ref, relay_dir dir, uint32_t *seed)
+{
+    static const relay_counters one = { 10, 1 };
+    relay_owner from = holder_of(ref, dir), to = from;
+    relay_summary s;
+    switch (roll(seed, 4)) {
+    case 0:
+        to.channel += roll(seed, 3);
+        ck_assert(relay_table_succeed(table, ref, dir, &from, &to, &one));
+        return false;
+    case 1:
+        relay_table_recycled(table, ref, dir, &from, &one, &s);
+        return true;
+    default:
+        drop(ref, dir);
+        return true;
+    }
+}
+
+/* Claims, succeeds and releases at random, forever or for so many rounds;
+ * *progress counts them. */
 static void churn(uint32_t seed, unsigned rounds, uint32_t *progress)
 {
     static const char *const user[] = { "alice", "bob", "carol" };
@@ -33,12 +54,14 @@ static void churn(uint32_t seed, unsigned rounds, uint32_t *progress)
         if (held[n][dir].generation) {
             relay_table_touch(table, held[n][dir], i);
             relay_table_set_state(table, held[n][dir], dir, RELAY_HALF_OPEN);
-            drop(held[n][dir], dir);
-            held[n][dir].generation = 0;
+            if (let_go(held[n][dir], dir, &seed)) {
+                held[n][dir].generation = 0;
+            }
             continue;
         }
         c = claim_of(n, dir, user[n % 3], user[roll(&seed, 3)]);
         c.max_per_user = 12;
+        c.successor = roll(&seed, 2);
         relay_table_claim(table, &c, &held[n][dir]);
     }
     for (n = 0; n < 24; n++) {

@@ -72,7 +72,7 @@ static void die_publishing(void)
     relay_entry *e = lock_and_find(1);
     relay_ledger_admit(table, &c, bucket_of(1), &e);
     e->vc.cookie = c.vc;
-    e->vc.half[RELAY_IN].owner = self;
+    relay_tenure_of(&e->vc.half[RELAY_IN])->owner = self;
     relay_half_set(table, e, RELAY_IN, RELAY_HALF_OPENING);
 }
 
@@ -92,7 +92,7 @@ static void die_joining(void)
     relay_claim c = claim_of(1, RELAY_OUT, "alice", "a");
     relay_entry *e = lock_and_find(1);
     relay_ledger_admit(table, &c, bucket_of(1), &e);
-    e->vc.half[RELAY_OUT].owner.pid = 99;
+    relay_tenure_of(&e->vc.half[RELAY_OUT])->owner.pid = 99;
 }
 
 START_TEST(test_table_death_joining)
@@ -369,7 +369,8 @@ START_TEST(test_table_death_reap)
     ck_assert_uint_eq(relay_table_reap(table, note, &t), 0);
     ck_assert_int_eq(take(1, RELAY_IN, "alice", &again), RELAY_CLAIM_IN_USE);
     for (i = 0; i < 50; i++) {
-        ck_assert(relay_table_release(table, out[i], RELAY_OUT, &none,
+        relay_owner me = channel_of(100 + i);
+        ck_assert(relay_table_release(table, out[i], RELAY_OUT, &me, &none,
                                       RPCH_E_CLOSED, "woken", &s));
         ck_assert_str_eq(s.cause, "its child process died");
         ck_assert_int_eq(s.first_to_leave, RELAY_IN);
