@@ -214,9 +214,9 @@ START_TEST(test_captures_client_opens_alike)
 
     load_all(_i);
     start_client(&cl, 0);
-    ck_assert_mem_eq(rpch_lane_buf(&cl.out_body, &len), out.b, out.len);
+    ck_assert_mem_eq(rpch_lane_buf(&cl.out[0].body, &len), out.b, out.len);
     ck_assert_uint_eq(len, out.len);
-    ck_assert_mem_eq(rpch_lane_buf(&cl.to_in, &len), in.b, 104);
+    ck_assert_mem_eq(rpch_lane_buf(&cl.in[0].lane, &len), in.b, 104);
     ck_assert_uint_eq(len, 104);
 }
 END_TEST
@@ -227,13 +227,13 @@ static unsigned feed_client(rpch_client *cl, int how, uint32_t seed)
     size_t at = 0;
     unsigned pdus = 0;
 
-    rpch_client_in_ack(cl, 104, 0);
-    rpch_client_response(cl, 200, 0);
+    rpch_client_in_ack(cl, 0, 104, 0);
+    rpch_client_response(cl, 0, 200, 0);
     while (at < response.len) {
         rpch_step step;
         bool open = cl->core.state == RPCH_CLIENT_OPENED;
 
-        if (rpch_client_out_recv(cl, response.b + at,
+        if (rpch_client_out_recv(cl, 0, response.b + at,
                                  role_cut(how, response.len - at, &seed),
                                  &step, 0) != RPCH_OK)
             break;
@@ -263,7 +263,7 @@ START_TEST(test_captures_client_role)
         ck_assert_int_eq(cl.core.state, RPCH_CLIENT_OPENED);
         ck_assert_int_eq(cl.core.status, RPCH_OK);
         ck_assert_uint_eq(cl.queued, 0);
-        rpch_lane_buf(&cl.to_in, &len);
+        rpch_lane_buf(&cl.in[0].lane, &len);
         ck_assert_uint_eq(len, c->acks ? 56 : 0); /* as the real one did */
     }
 }

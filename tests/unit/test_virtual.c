@@ -275,8 +275,8 @@ static void kill_party(int who)
     case 1: rpch_inbound_fail(&rig.in, RPCH_E_POLICY, "killed"); break;
     case 2: rpch_outbound_fail(&rig.out, RPCH_E_POLICY, "killed"); break;
     case 3: rpch_server_fail(&rig.server, RPCH_E_POLICY, "killed"); break;
-    case 4: rpch_client_in_closed(&rig.client); break;
-    case 5: rpch_client_out_closed(&rig.client); break;
+    case 4: rpch_client_in_closed(&rig.client, 0); break;
+    case 5: rpch_client_out_closed(&rig.client, 0); break;
     case 6: rpch_inbound_server_closed(&rig.in); break;
     case 7: rpch_outbound_server_closed(&rig.out); break;
     case 8: rpch_server_in_closed(&rig.server); break;

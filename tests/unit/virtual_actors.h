@@ -25,21 +25,28 @@
         return step.used > 0; \
     } while (0)
 
+/* Nothing is recycled here: the client has one C-OUT. */
+static inline int client_recv(rpch_client *m, const uint8_t *in, size_t len,
+                              rpch_step *step, rpch_msec now)
+{
+    return rpch_client_out_recv(m, 0, in, len, step, now);
+}
+
 /* C-OUT to the client. */
 static inline bool client_reads(void)
 {
-    READ(COUT, rpch_client_out_recv, &rig.client,
+    READ(COUT, client_recv, &rig.client,
          rig_sink(&rig.down, step.pass, step.pass_len, step.last));
 }
 
 /* The client writes A1, then C-IN. */
 static inline bool client_writes(void)
 {
-    bool moved = rig_write(CLIENT, &rig.client.out_body, NULL,
+    bool moved = rig_write(CLIENT, &rig.client.out[0].body, NULL,
                            &rig.pipe[BODY]);
 
     rig_make(&rig.up, &rig.hop[CLIENT]);
-    return rig_write(CLIENT, &rig.client.to_in, &rig.hop[CLIENT],
+    return rig_write(CLIENT, &rig.client.in[0].lane, &rig.hop[CLIENT],
                      &rig.pipe[CIN]) || moved;
 }
 
@@ -89,7 +96,7 @@ static inline bool out_writes(void)
     rpch_lane_buf(&rig.out.to_server, &waiting);
     if ((rpch_outbound_wants(&rig.out) & RPCH_WANT_RESPONSE)
         && waiting == 0) {
-        rpch_client_response(&rig.client, 200, rig.now);
+        rpch_client_response(&rig.client, 0, 200, rig.now);
         rpch_outbound_responded(&rig.out, rig.now);
         moved = true;
     }
@@ -241,11 +248,11 @@ static inline bool ends_spread(void)
     if (sv && !out)
         rpch_outbound_server_closed(&rig.out);
     if (in && !cl)
-        rpch_client_in_closed(&rig.client);
+        rpch_client_in_closed(&rig.client, 0);
     if (in && !sv)
         rpch_server_in_closed(&rig.server);
     if (out && !cl)
-        rpch_client_out_closed(&rig.client);
+        rpch_client_out_closed(&rig.client, 0);
     if (out && !sv)
         rpch_server_out_closed(&rig.server);
     return !(cl == in && in == out && out == sv);

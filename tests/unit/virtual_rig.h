@@ -240,8 +240,8 @@ static inline void rig_done(int who, uint32_t n)
 /* n bytes of the lane were written. */
 static inline void rig_lane_sent(int who, rpch_lane *lane, size_t n)
 {
-    if (who == CLIENT && lane == &rig.client.to_in)
-        rpch_client_in_ack(&rig.client, n, rig.now);
+    if (who == CLIENT && lane == &rig.client.in[0].lane)
+        rpch_client_in_ack(&rig.client, 0, n, rig.now);
     else if (who == OUTBOUND && lane == &rig.out.to_client)
         rpch_outbound_client_ack(&rig.out, n, rig.now);
     else
