@@ -33,8 +33,10 @@ relay_counters relay_half_counters(const relay_half *h)
 
 bool relay_half_is_open(const relay_half *h)
 {
-    return h->dir == RELAY_IN ? h->m.in.core.state == RPCH_IN_OPENED
-                              : h->m.out.core.state == RPCH_OUT_OPENED;
+    int state = relay_half_core(h)->state;
+    return h->dir == RELAY_IN
+         ? state >= RPCH_IN_OPENED && state < RPCH_IN_FINISHED
+         : state >= RPCH_OUT_OPENED && state < RPCH_OUT_FINISHED;
 }
 
 const char *relay_dir_name(relay_dir dir)
@@ -146,6 +148,14 @@ void relay_half_pdu_done(relay_half *h, uint32_t len, rpch_msec now)
 rpch_lane *relay_half_to_server(relay_half *h)
 {
     return h->dir == RELAY_IN ? &h->m.in.to_server : &h->m.out.to_server;
+}
+
+void relay_half_server_ack(relay_half *h, size_t len)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_server_ack(&h->m.in, len);
+    else
+        rpch_lane_ack(&h->m.out.to_server, len);
 }
 
 const uint8_t *relay_half_client_buf(const relay_half *h, size_t *len)

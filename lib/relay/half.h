@@ -33,7 +33,8 @@ const rpch_cookie *relay_half_vc(const relay_half *h);
 /* RPC PDUs passed on whole. */
 relay_counters relay_half_counters(const relay_half *h);
 
-/* True in the machine's Opened state. */
+/* True from the machine's Opened state until it has finished: also while a
+ * successor is awaited, and while it sends what it has before one. */
 bool relay_half_is_open(const relay_half *h);
 
 /* "IN" or "OUT", for logs. */
@@ -86,6 +87,10 @@ void relay_half_pdu_done(relay_half *h, uint32_t len, rpch_msec now);
 
 /* RTS PDUs for the server (S-IN or S-OUT). */
 rpch_lane *relay_half_to_server(relay_half *h);
+
+/* The first len bytes of that lane were sent; always by this call, for the
+ * machines go by what is left. */
+void relay_half_server_ack(relay_half *h, size_t len);
 
 /* RTS PDUs for the client; NULL for IN, which has none. */
 const uint8_t *relay_half_client_buf(const relay_half *h, size_t *len);

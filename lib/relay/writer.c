@@ -47,7 +47,7 @@ static void lane_ack(relay_writer *w, size_t len, rpch_msec now)
     if (w->half->dir == RELAY_OUT)
         relay_half_client_ack(w->half, len, now);
     else
-        rpch_lane_ack(relay_half_to_server(w->half), len);
+        relay_half_server_ack(w->half, len);
 }
 
 /* Bytes that the sink took of p; notes a full or broken sink. */

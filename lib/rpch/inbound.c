@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "rpch/inbound_event.h"
+#include "rpch/inbound_private.h"
 
 #define BUG RPCH_CELL_BUG
 #define STAY RPCH_CELL_STAY
@@ -94,16 +95,7 @@ static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
                           FIN, FIN, FIN, FIN, FIN, DROP },
 };
 
-/* What comes with an event; an event without PDU has none of it. */
-typedef struct input {
-    const rpch_rts *rts;
-    const uint8_t *pdu; /* the bytes of rts */
-    size_t len;
-    uint32_t rpc_len;   /* frag_length of an RPC PDU */
-    rpch_msec now;
-} input;
-
-typedef int action_fn(rpch_inbound *m, const input *in);
+typedef int action_fn(rpch_inbound *m, const rpch_in_input *in);
 
 /* The only writer of core.state. */
 static void transit(rpch_inbound *m, rpch_in_event ev)
@@ -120,32 +112,43 @@ static void transit(rpch_inbound *m, rpch_in_event ev)
                            rpch_in_state_name(m->core.state));
 }
 
-/* Ends the machine by ev; returns the error that sticks. */
-static int end(rpch_inbound *m, rpch_in_event ev, int status,
-               const char *reason)
+/* The cell of ev, which is being put through the table. */
+static int look_up(const rpch_inbound *m, rpch_in_event ev)
 {
-    if (next[ev][m->core.state] != DROP) {
-        rpch_core_end(&m->core, status, reason);
-        transit(m, ev);
-    }
+    rpch_core_visit(&m->core, RPCH_TABLE_INBOUND, ev, m->core.state);
+    return next[ev][m->core.state];
+}
+
+/* Ends the machine by ev, which was looked up. */
+static int stop(rpch_inbound *m, rpch_in_event ev, int status,
+                const char *reason)
+{
+    rpch_core_end(&m->core, status, reason);
+    transit(m, ev);
     return m->core.status;
 }
 
-/* Ends the machine because of a PDU's contents or a failure of our own. */
-static int fail(rpch_inbound *m, int status, const char *reason)
+int rpch_in_end(rpch_inbound *m, rpch_in_event ev, int status,
+                const char *reason)
 {
-    return end(m, RPCH_IN_EV_FAIL, status, reason);
+    return look_up(m, ev) == DROP ? m->core.status
+                                  : stop(m, ev, status, reason);
+}
+
+int rpch_in_fail(rpch_inbound *m, int status, const char *reason)
+{
+    return rpch_in_end(m, RPCH_IN_EV_FAIL, status, reason);
 }
 
 /* CONN/B1, 3.2.3.5.3. Its ChannelLifetime is informational. */
-static int take_b1(rpch_inbound *m, const input *in)
+static int take_b1(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
     rpch_core_read(RPCH_CONN_B1, in->rts, &v);
     if (!rpch_keepalive_read(v.keepalive, &m->keepalive))
-        return fail(m, RPCH_E_SYNTAX,
-                    "ClientKeepalive out of range in CONN/B1");
+        return rpch_in_fail(m, RPCH_E_SYNTAX,
+                            "ClientKeepalive out of range in CONN/B1");
     m->vc = v.cookie[0];
     m->channel = v.cookie[1];
     m->group = v.group;
@@ -155,45 +158,46 @@ static int take_b1(rpch_inbound *m, const input *in)
 }
 
 /* Keep-Alive, 2.2.4.46: the caller applies it to S-IN. */
-static int take_keepalive(rpch_inbound *m, const input *in)
+static int take_keepalive(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
     rpch_core_read(RPCH_KEEP_ALIVE, in->rts, &v);
     if (!rpch_keepalive_read(v.keepalive, &m->keepalive))
-        return fail(m, RPCH_E_SYNTAX,
-                    "ClientKeepalive out of range in Keep-Alive");
+        return rpch_in_fail(m, RPCH_E_SYNTAX,
+                            "ClientKeepalive out of range in Keep-Alive");
     return RPCH_OK;
 }
 
 /* Forwards verbatim: from here every way leads through the server,
  * 3.2.1.5.2. */
-static int forward(rpch_inbound *m, const input *in)
+static int forward(rpch_inbound *m, const rpch_in_input *in)
 {
     if (rpch_lane_put(&m->to_server, in->pdu, in->len) != RPCH_OK)
-        return fail(m, RPCH_E_ROOM, "no room for an RTS PDU to the server");
+        return rpch_in_fail(m, RPCH_E_ROOM,
+                            "no room for an RTS PDU to the server");
     rpch_core_log_rts(&m->core, "forwarded to S-IN", in->rts);
     return RPCH_OK;
 }
 
 /* An RPC PDU starts to arrive; until CONN/B3 the caller keeps it. */
-static int take_rpc(rpch_inbound *m, const input *in)
+static int take_rpc(rpch_inbound *m, const rpch_in_input *in)
 {
     m->queued += in->rpc_len;
     return RPCH_OK;
 }
 
-/* Queues PDU id for the server. */
-static int make(rpch_inbound *m, rpch_pdu_id id, const rpch_rts_values *v)
+int rpch_in_make(rpch_inbound *m, rpch_pdu_id id, const rpch_rts_values *v)
 {
     if (rpch_core_make(&m->core, &m->to_server, id, v, "queued for S-IN")
         != RPCH_OK)
-        return fail(m, RPCH_E_ROOM, "no room for an RTS PDU to the server");
+        return rpch_in_fail(m, RPCH_E_ROOM,
+                            "no room for an RTS PDU to the server");
     return RPCH_OK;
 }
 
 /* CONN/B2, 3.2.3.5.3. */
-static int send_b2(rpch_inbound *m, const input *in)
+static int send_b2(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
@@ -206,36 +210,59 @@ static int send_b2(rpch_inbound *m, const input *in)
     v.group = m->group;
     v.address = m->address;
     m->core.deadline = rpch_after(in->now, m->core.limits.open_timeout);
-    return make(m, RPCH_CONN_B2, &v);
+    return rpch_in_make(m, RPCH_CONN_B2, &v);
 }
 
-/* CONN/B3, 3.2.3.5.4. */
-static int take_b3(rpch_inbound *m, const input *in)
+/* S-IN is connected to a server that is to hear of a new connection, or of a
+ * successor. */
+static int take_connected(rpch_inbound *m, const rpch_in_input *in)
 {
-    rpch_rts_values v;
+    return m->heir ? rpch_in_send_r1_a2(m, in) : send_b2(m, in);
+}
 
-    rpch_core_read(RPCH_CONN_B3, in->rts, &v);
-    if (!rpch_window_ok(v.window))
-        return fail(m, RPCH_E_SYNTAX,
-                    "ReceiveWindowSize below 8192 in CONN/B3");
-    rpch_tx_init(&m->tx, v.window);
+/* The server's window; the channel opens. */
+static int take_window(rpch_inbound *m, uint32_t window, const char *bad)
+{
+    if (!rpch_window_ok(window))
+        return rpch_in_fail(m, RPCH_E_SYNTAX, bad);
+    rpch_tx_init(&m->tx, window);
     m->tx.off = (m->core.flags & RPCH_JOINED) != 0;
     m->core.deadline = RPCH_NEVER;
     return RPCH_OK;
 }
 
+/* CONN/B3, 3.2.3.5.4. */
+static int take_b3(rpch_inbound *m, const rpch_in_input *in)
+{
+    rpch_rts_values v;
+
+    rpch_core_read(RPCH_CONN_B3, in->rts, &v);
+    return take_window(m, v.window,
+                       "ReceiveWindowSize below 8192 in CONN/B3");
+}
+
+/* IN_R1/B2, 3.2.3.5: the predecessor has sent all. */
+static int take_r1_b2(rpch_inbound *m, const rpch_in_input *in)
+{
+    rpch_rts_values v;
+
+    rpch_core_read(RPCH_IN_R1_B2, in->rts, &v);
+    return take_window(m, v.window,
+                       "ReceiveWindowSize below 8192 in IN_R1/B2");
+}
+
 /* FlowControlAck, 3.2.1.5.1. One for another channel says nothing about
  * ours. */
-static int take_ack(rpch_inbound *m, const input *in)
+static int take_ack(rpch_inbound *m, const rpch_in_input *in)
 {
     const rpch_cmd *cmd = rpch_rts_find(in->rts, RPCH_CMD_FLOW_CONTROL_ACK, 0);
     const rpch_ack *ack = &cmd->u.ack;
 
-    if (m->tx.off || !rpch_cookie_equal(&ack->cookie, &m->channel))
+    if (m->tx.off || !rpch_in_is_ours(m, &ack->cookie))
         return RPCH_OK;
     if (rpch_tx_ack(&m->tx, ack->bytes_received, ack->available_window)
         != RPCH_OK)
-        return fail(m, RPCH_E_ACK,
+        return rpch_in_fail(m, RPCH_E_ACK,
                     "FlowControlAck for bytes that were never sent on S-IN");
     return RPCH_OK;
 }
@@ -243,27 +270,36 @@ static int take_ack(rpch_inbound *m, const input *in)
 /* What is done about an event that its cell allows, before the transition. */
 static action_fn *const action[RPCH_IN_EV_MAX] = {
     [RPCH_IN_EV_CONN_B1] = take_b1,
+    [RPCH_IN_EV_R1_A1] = rpch_in_take_a1,
+    [RPCH_IN_EV_A5] = rpch_in_take_a5,
+    [RPCH_IN_EV_A5_WRONG] = rpch_in_dismiss,
     [RPCH_IN_EV_KEEP_ALIVE] = take_keepalive,
     [RPCH_IN_EV_CLIENT_FORWARD] = forward,
     [RPCH_IN_EV_CLIENT_RPC] = take_rpc,
-    [RPCH_IN_EV_CONNECTED] = send_b2,
+    [RPCH_IN_EV_CONNECTED] = take_connected,
     [RPCH_IN_EV_CONN_B3] = take_b3,
+    [RPCH_IN_EV_R1_B2] = take_r1_b2,
     [RPCH_IN_EV_ACK] = take_ack,
+    [RPCH_IN_EV_ATTACHED] = rpch_in_take_attached,
+    [RPCH_IN_EV_ADOPT] = rpch_in_take_adopt,
+    [RPCH_IN_EV_ATTACH] = rpch_in_send_r2_a2,
+    [RPCH_IN_EV_DETACH] = rpch_in_take_detach,
+    [RPCH_IN_EV_DRAINED] = rpch_in_send_b1,
 };
 
-/* Puts an event through the tables. */
-static int happen(rpch_inbound *m, rpch_in_event ev, const input *in)
+int rpch_in_happen(rpch_inbound *m, rpch_in_event ev,
+                   const rpch_in_input *in)
 {
     bool first = m->core.state == RPCH_IN_OPEN_START;
 
-    switch (next[ev][m->core.state]) {
+    switch (look_up(m, ev)) {
     case DROP:
         return m->core.status;
     case BUG:
-        return end(m, ev, RPCH_E_BUG, "an event that cannot be in this state");
+        return stop(m, ev, RPCH_E_BUG, "an event that cannot be in this state");
     case ERR:
-        return end(m, ev, RPCH_E_UNEXPECTED,
-                   rpch_in_wrong(ev, first, in->rts));
+        return stop(m, ev, RPCH_E_UNEXPECTED,
+                    rpch_in_wrong(ev, first, in->rts));
     default:
         if (action[ev] != NULL && action[ev](m, in) != RPCH_OK)
             return m->core.status;
@@ -277,16 +313,36 @@ static int take_rts(rpch_inbound *m, const uint8_t *pdu, size_t len,
                     bool from_client, rpch_msec now)
 {
     rpch_rts rts;
-    input in = { &rts, pdu, len, 0, now };
+    rpch_in_input in = { &rts, pdu, len, 0, now };
+    rpch_in_event ev;
     const char *reason = NULL;
     int rc = rpch_rts_decode(pdu, len, &rts, &reason);
 
     if (rc != RPCH_OK)
-        return fail(m, rc, reason);
+        return rpch_in_fail(m, rc, reason);
     rpch_core_log_rts(&m->core, from_client ? "received on C-IN"
                                             : "received on S-IN", &rts);
-    return happen(m, from_client ? rpch_in_client_event(&rts)
-                                 : rpch_in_server_event(&rts), &in);
+    ev = from_client ? rpch_in_client_event(&rts) : rpch_in_server_event(&rts);
+    if (ev == RPCH_IN_EV_A5 && !rpch_in_a5_fits(m, &rts))
+        ev = RPCH_IN_EV_A5_WRONG;
+    rc = rpch_in_happen(m, ev, &in);
+    if (rc == RPCH_OK && ev == RPCH_IN_EV_A5)
+        rpch_in_drained(m, now);
+    return m->core.status;
+}
+
+/* True when RPC PDUs may go to the server. */
+static bool is_open(const rpch_inbound *m)
+{
+    switch (m->core.state) {
+    case RPCH_IN_OPENED:
+    case RPCH_IN_OPENED_A5W:
+    case RPCH_IN_DRAIN_R1:
+    case RPCH_IN_DRAIN_R2:
+        return true;
+    default:
+        return false;
+    }
 }
 
 /* True when the next bytes of C-IN may be taken. An RPC PDU that has begun
@@ -296,16 +352,24 @@ static bool takes_client(const rpch_inbound *m)
     uint64_t limit = (uint64_t)m->core.limits.receive_window
                    + RPCH_QUEUE_SLACK;
 
-    if (m->core.state == RPCH_IN_FINISHED)
+    switch (m->core.state) {
+    case RPCH_IN_OPEN_START:
+    case RPCH_IN_CONNECT:
+    case RPCH_IN_B3W:
+    case RPCH_IN_OPENED:
+    case RPCH_IN_OPENED_A5W:
+        return m->client.left > 0
+            || (rpch_lane_has_room(&m->to_server) && m->queued <= limit);
+    default:
         return false;
-    return m->client.left > 0
-        || (rpch_lane_has_room(&m->to_server) && m->queued <= limit);
+    }
 }
 
 /* True when the server role may be heard. */
 static bool takes_server(const rpch_inbound *m)
 {
-    return m->core.state == RPCH_IN_B3W || m->core.state == RPCH_IN_OPENED;
+    return is_open(m) || m->core.state == RPCH_IN_B3W
+        || m->core.state == RPCH_IN_B2W || m->core.state == RPCH_IN_CLOSE_R1;
 }
 
 void rpch_inbound_init(rpch_inbound *m, const rpch_limits *limits,
@@ -326,21 +390,21 @@ void rpch_inbound_init(rpch_inbound *m, const rpch_limits *limits,
 int rpch_inbound_client_recv(rpch_inbound *m, const uint8_t *in, size_t len,
                              rpch_step *step, rpch_msec now)
 {
-    input rpc = { NULL, NULL, 0, 0, now };
+    rpch_in_input rpc = { NULL, NULL, 0, 0, now };
     rpch_cut cut;
 
     memset(step, 0, sizeof(*step));
     if (!takes_client(m))
         return m->core.status;
     if (rpch_cutter_next(&m->client, in, len, &cut) != RPCH_OK)
-        return fail(m, m->client.status, m->client.reason);
+        return rpch_in_fail(m, m->client.status, m->client.reason);
     step->used = cut.used;
     if (cut.kind == RPCH_CUT_RTS)
         return take_rts(m, cut.data, cut.len, true, now);
     if (cut.kind != RPCH_CUT_RPC)
         return RPCH_OK;
     rpc.rpc_len = cut.pdu.frag_len;
-    if (cut.first && happen(m, RPCH_IN_EV_CLIENT_RPC, &rpc) != RPCH_OK)
+    if (cut.first && rpch_in_happen(m, RPCH_IN_EV_CLIENT_RPC, &rpc) != RPCH_OK)
         return m->core.status;
     /* An overrun of the window is no error, no open client waits for it;
      * takes_client() bounds what it costs. */
@@ -353,19 +417,19 @@ int rpch_inbound_client_recv(rpch_inbound *m, const uint8_t *in, size_t len,
 int rpch_inbound_server_recv(rpch_inbound *m, const uint8_t *in, size_t len,
                              rpch_step *step, rpch_msec now)
 {
-    input rpc = { NULL, NULL, 0, 0, now };
+    rpch_in_input rpc = { NULL, NULL, 0, 0, now };
     rpch_cut cut;
 
     memset(step, 0, sizeof(*step));
     if (!takes_server(m) || (m->core.flags & RPCH_JOINED))
         return m->core.status;
     if (rpch_cutter_next(&m->server, in, len, &cut) != RPCH_OK)
-        return fail(m, m->server.status, m->server.reason);
+        return rpch_in_fail(m, m->server.status, m->server.reason);
     step->used = cut.used;
     if (cut.kind == RPCH_CUT_RTS)
         return take_rts(m, cut.data, cut.len, false, now);
     if (cut.kind == RPCH_CUT_RPC)
-        return happen(m, RPCH_IN_EV_SERVER_RPC, &rpc);
+        return rpch_in_happen(m, RPCH_IN_EV_SERVER_RPC, &rpc);
     return RPCH_OK;
 }
 
@@ -379,58 +443,73 @@ int rpch_inbound_server_rts(rpch_inbound *m, const uint8_t *pdu, size_t len,
 
 int rpch_inbound_connected(rpch_inbound *m, rpch_msec now)
 {
-    input in = { NULL, NULL, 0, 0, now };
+    rpch_in_input in = { NULL, NULL, 0, 0, now };
 
-    return happen(m, RPCH_IN_EV_CONNECTED, &in);
+    return rpch_in_happen(m, RPCH_IN_EV_CONNECTED, &in);
 }
 
 void rpch_inbound_client_closed(rpch_inbound *m)
 {
-    (void)end(m, RPCH_IN_EV_CLIENT_CLOSE, RPCH_E_CLOSED, "the client closed");
+    (void)rpch_in_end(m, RPCH_IN_EV_CLIENT_CLOSE, RPCH_E_CLOSED,
+                      "the client closed");
 }
 
 void rpch_inbound_server_closed(rpch_inbound *m)
 {
-    (void)end(m, RPCH_IN_EV_SERVER_CLOSE, RPCH_E_CLOSED,
-              "the server closed the connection");
+    if (m->core.state == RPCH_IN_CLOSE_R1)
+        (void)rpch_in_end(m, RPCH_IN_EV_SERVER_CLOSE, RPCH_E_RECYCLED,
+                          RPCH_IN_REPLACED);
+    else
+        (void)rpch_in_end(m, RPCH_IN_EV_SERVER_CLOSE, RPCH_E_CLOSED,
+                          "the server closed the connection");
 }
 
 void rpch_inbound_fail(rpch_inbound *m, int status, const char *reason)
 {
-    (void)fail(m, status, reason);
+    (void)rpch_in_fail(m, status, reason);
 }
 
 bool rpch_inbound_may_send(const rpch_inbound *m, uint32_t pdu_len)
 {
     /* The PDU's end may owe the client an ack, which must have a place. */
-    return m->core.state == RPCH_IN_OPENED
-        && rpch_tx_may_send(&m->tx, pdu_len)
+    return is_open(m) && rpch_tx_may_send(&m->tx, pdu_len)
         && rpch_lane_has_reserve(&m->to_server);
 }
 
 void rpch_inbound_pdu_begin(rpch_inbound *m, uint32_t pdu_len)
 {
-    if (m->core.state == RPCH_IN_OPENED)
+    if (is_open(m))
         rpch_tx_sent(&m->tx, pdu_len);
     else
-        (void)fail(m, RPCH_E_BUG, "an RPC PDU starts on a closed S-IN");
+        (void)rpch_in_fail(m, RPCH_E_BUG, "an RPC PDU starts on a closed S-IN");
 }
 
-void rpch_inbound_pdu_done(rpch_inbound *m, uint32_t pdu_len, rpch_msec now)
+/* Credits C-IN's window. After A5 the client sends nothing more here. */
+static void credit(rpch_inbound *m, uint32_t pdu_len)
 {
     rpch_rts_values v;
 
-    m->rpc_bytes += pdu_len;
-    m->rpc_pdus++;
-    m->queued -= m->queued < pdu_len ? m->queued : pdu_len;
     memset(&v, 0, sizeof(v));
     if (!rpch_rx_consumed(&m->rx, pdu_len, &v.ack.available_window)
-        || m->core.state != RPCH_IN_OPENED)
+        || (m->core.state != RPCH_IN_OPENED
+            && m->core.state != RPCH_IN_OPENED_A5W))
         return;
     v.dest = RPCH_DEST_CLIENT;
     v.ack.bytes_received = m->rx.received;
     v.ack.cookie = m->channel;
-    (void)make(m, RPCH_FLOW_CONTROL_ACK_DEST, &v);
+    (void)rpch_in_make(m, RPCH_FLOW_CONTROL_ACK_DEST, &v);
+}
+
+void rpch_inbound_pdu_done(rpch_inbound *m, uint32_t pdu_len, rpch_msec now)
+{
+    uint64_t before = m->queued;
+
+    m->rpc_bytes += pdu_len;
+    m->rpc_pdus++;
+    m->queued -= before < pdu_len ? before : pdu_len;
+    credit(m, pdu_len);
+    if (before > 0)
+        rpch_in_drained(m, now);
 }
 
 unsigned rpch_inbound_wants(const rpch_inbound *m)
@@ -439,12 +518,18 @@ unsigned rpch_inbound_wants(const rpch_inbound *m)
 
     if (m->core.state == RPCH_IN_FINISHED)
         return RPCH_WANT_CLOSE;
+    if (m->core.state == RPCH_IN_DRAIN_R2 && m->queued == 0)
+        return RPCH_WANT_RELEASE;
     if (takes_client(m))
         wants |= RPCH_WANT_CLIENT_READ;
     if (takes_server(m) && !(m->core.flags & RPCH_JOINED))
         wants |= RPCH_WANT_SERVER_READ;
     if (m->core.state == RPCH_IN_CONNECT)
         wants |= RPCH_WANT_CONNECT;
+    if (m->core.state == RPCH_IN_SUCCEED)
+        wants |= RPCH_WANT_SUCCEED;
+    if (m->core.state == RPCH_IN_CLOSE_R1)
+        wants |= RPCH_WANT_SHUTDOWN;
     return wants;
 }
 
@@ -453,12 +538,40 @@ rpch_msec rpch_inbound_deadline(const rpch_inbound *m)
     return m->core.deadline;
 }
 
+/* What did not happen in time. */
+static const char *const overdue[RPCH_IN_STATE_MAX] = {
+    [RPCH_IN_OPEN_START] = "no CONN/B1 from the client in time",
+    [RPCH_IN_B3W] = "no CONN/B3 from the server in time",
+    [RPCH_IN_SUCCEED] = "the predecessor was not found in time",
+    [RPCH_IN_B2W] = "no IN_R1/B2 from the server in time",
+    [RPCH_IN_PLUGGED] = "the predecessor did not hand S-IN over in time",
+    [RPCH_IN_DRAIN_R1] = "the server did not take all before IN_R1/B1 in time",
+    [RPCH_IN_CLOSE_R1] = RPCH_IN_REPLACED,
+    [RPCH_IN_DRAIN_R2] = "the server did not take all after IN_R2/A5 in time",
+};
+
 int rpch_inbound_timeout(rpch_inbound *m, rpch_msec now)
 {
     if (m->core.deadline == RPCH_NEVER || now < m->core.deadline)
         return m->core.status;
-    return end(m, RPCH_IN_EV_TIMEOUT, RPCH_E_TIMEOUT,
-               m->core.state == RPCH_IN_OPEN_START
-                   ? "no CONN/B1 from the client in time"
-                   : "no CONN/B3 from the server in time");
+    /* All was sent: a server that does not close changes nothing. */
+    return rpch_in_end(m, RPCH_IN_EV_TIMEOUT,
+                       m->core.state == RPCH_IN_CLOSE_R1 ? RPCH_E_RECYCLED
+                                                         : RPCH_E_TIMEOUT,
+                       overdue[m->core.state]);
 }
+
+static const char *event_name(int event)
+{
+    return rpch_in_event_name((rpch_in_event)event);
+}
+
+static const char *state_name(int state)
+{
+    return rpch_in_state_name((rpch_in_state)state);
+}
+
+const rpch_machine_table rpch_inbound_table = {
+    RPCH_TABLE_INBOUND, "inbound", RPCH_IN_EV_MAX, RPCH_IN_STATE_MAX,
+    &next[0][0], event_name, state_name
+};
