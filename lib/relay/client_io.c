@@ -102,7 +102,9 @@ static void fill(relay_client *cl)
     cl->readable = false;
     if (rv == AP_FILTER_ERROR)
         cl->refused = true;
-    if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))
+    if (cl->raw && APR_STATUS_IS_EOF(rv))
+        cl->body_done = true;
+    else if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))
         cl->gone = true;
 }
 

@@ -30,8 +30,11 @@ typedef struct relay_client {
     apr_bucket_brigade *out;  /* collected since the last commit */
     size_t out_bytes;         /* in it */
     size_t batch;             /* most of them: RELAY_CLIENT_BATCH or less */
+    bool raw;                 /* the request's filters are the connection's:
+                               * an end of the stream is body_done */
     bool readable;            /* a read may bring something: do not poll */
-    bool body_done;           /* the request body ended */
+    bool body_done;           /* the request body ended; raw: the client sends
+                               * no more */
     bool junk;                /* bytes after the body: no longer watched */
     bool gone;                /* closed or failed */
     bool refused;             /* a filter answered the request itself (413) */

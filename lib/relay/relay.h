@@ -65,6 +65,12 @@ void relay_engine_child_stopping(relay_engine *e, bool graceful);
  * Answers, the closing of the connection, notes and log lines are all done. */
 int relay_serve(relay_engine *e, request_rec *r, const relay_job *job);
 
+/* Serves one request of version 1 (RPC_CONNECT), in the same way. job->dir and
+ * flags mean nothing here; limits.open_timeout bounds the connection and then
+ * the server's banner, limits.drain_timeout is how long a server may be silent
+ * whose client sends no more. */
+int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job);
+
 /* Counters for the status page. */
 void relay_engine_stats(relay_engine *e, relay_stats *out);
 

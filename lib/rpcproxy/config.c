@@ -50,6 +50,9 @@ typedef struct row {
     ROW(RPCPROXY_ALLOW_ANONYMOUS, "RpcProxyAllowAnonymous", \
         SWITCH, 0, 0, 1, false, \
         "On makes Off the default of the two Require directives") \
+    ROW(RPCPROXY_VERSION1, "RpcProxyVersion1", \
+        SWITCH, 0, 0, 1, false, \
+        "On accepts RPC_CONNECT, version 1 of RPC over HTTP") \
     ROW(RPCPROXY_CONNECT_TIMEOUT, "RpcProxyConnectTimeout", \
         DURATION, 10 * SECOND, 100, HOUR, false, \
         "time to resolve and connect to the server, all addresses") \

@@ -49,6 +49,7 @@ typedef struct announced {
 typedef struct entry {
     request_rec *r;
     const rpcproxy_dir_conf *conf;
+    bool version1; /* RPC_CONNECT: both directions */
     relay_dir dir;
     announced body;
     const char *user;
@@ -83,6 +84,11 @@ static bool read_direction(const request_rec *r, relay_dir *dir)
     return false;
 }
 
+static bool is_version1(const request_rec *r)
+{
+    return strcmp(r->method, "RPC_CONNECT") == 0;
+}
+
 /* Reads and drops a small body of a stream of HTTP/2. Its connection always
  * counts as one that closes, so that httpd would leave the body unread, and a
  * client that is reset while it sends may not look at the answer. */
@@ -104,8 +110,7 @@ static int refuse(request_rec *r, int status, const char *text)
 {
     announced body;
     bool empty = read_announced(r, &body) && !body.chunked
-                 && body.length == 0
-                 && strcmp(r->method, "RPC_CONNECT") != 0;
+                 && body.length == 0 && !is_version1(r);
 
     if (body.length <= OUT_BODY_SIZE && !body.chunked) {
         drop_stream_body(r);
@@ -144,10 +149,15 @@ int rpcproxy_header_parser(request_rec *r)
         refuse(r, HTTP_FORBIDDEN, RPCPROXY_HTTPS_ONLY);
         return DONE;
     }
-    if (!read_direction(r, &dir)) {
+    if (is_version1(r)) {
+        harmless = 0;
+    }
+    else if (read_direction(r, &dir)) {
+        harmless = dir == RELAY_IN ? ECHO_BODY_MAX : OUT_BODY_SIZE;
+    }
+    else {
         return DECLINED;
     }
-    harmless = dir == RELAY_IN ? ECHO_BODY_MAX : OUT_BODY_SIZE;
     if (!read_announced(r, &body) || body.chunked
         || body.length > harmless) {
         r->connection->keepalive = AP_CONN_CLOSE;
@@ -155,19 +165,21 @@ int rpcproxy_header_parser(request_rec *r)
     return DECLINED;
 }
 
-static int refuse_method(request_rec *r)
+static int refuse_method(request_rec *r, bool version1_on)
 {
-    if (strcmp(r->method, "RPC_CONNECT") == 0) {
+    if (is_version1(r)) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                       "RPX0220: refused: RPC_CONNECT, version 1 of RPC over "
-                      "HTTP is not accepted");
+                      "HTTP is not accepted; see RpcProxyVersion1");
     }
     else {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "RPX0221: refused: the method is neither RPC_IN_DATA "
                       "nor RPC_OUT_DATA");
     }
-    apr_table_setn(r->err_headers_out, "Allow", "RPC_IN_DATA, RPC_OUT_DATA");
+    apr_table_setn(r->err_headers_out, "Allow",
+                   version1_on ? "RPC_IN_DATA, RPC_OUT_DATA, RPC_CONNECT"
+                               : "RPC_IN_DATA, RPC_OUT_DATA");
     return refuse(r, HTTP_METHOD_NOT_ALLOWED,
                   "This is an RPC over HTTP proxy.\n");
 }
@@ -195,11 +207,10 @@ static int answer_echo(request_rec *r)
                         len, false);
 }
 
-/* OK, or the answer's status: what a channel request must look like. */
-static int check_channel(entry *e, const char **text)
+/* OK, or the answer's status: what both versions need. */
+static int check_target(entry *e, const char **text)
 {
     request_rec *r = e->r;
-    apr_off_t limit = ap_get_limit_req_body(r);
     const char *reason = NULL;
     const char *query = r->args ? r->args : "";
 
@@ -219,6 +230,37 @@ static int check_channel(entry *e, const char **text)
         *text = apr_psprintf(r->pool, "The URL must end in ?server:port: "
                              "%s.\n", reason);
         return HTTP_BAD_REQUEST;
+    }
+    return OK;
+}
+
+/* The same: a body announced is no tunnel, 2.1.1.1.1. */
+static int check_tunnel(entry *e, const char **text)
+{
+    request_rec *r = e->r;
+    int status = check_target(e, text);
+
+    if (status != OK
+        || (apr_table_get(r->headers_in, "Content-Length") == NULL
+            && apr_table_get(r->headers_in, "Transfer-Encoding") == NULL)) {
+        return status;
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
+                  "RPX0229: refused: RPC_CONNECT has neither Content-Length "
+                  "nor Transfer-Encoding");
+    *text = "RPC_CONNECT has neither Content-Length nor Transfer-Encoding.\n";
+    return HTTP_BAD_REQUEST;
+}
+
+/* The same for a channel request of version 2. */
+static int check_channel(entry *e, const char **text)
+{
+    request_rec *r = e->r;
+    apr_off_t limit = ap_get_limit_req_body(r);
+    int status = check_target(e, text);
+
+    if (status != OK) {
+        return status;
     }
     if (e->body.chunked) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
@@ -287,7 +329,9 @@ static void set_limits(const entry *e, rpch_limits *out)
     out->recycle_reserve = is_quiet(e->r)
                            ? 0 : recycle_reserve(out->channel_lifetime);
     out->ping_notify = 0;
-    out->drain_timeout = PREDECESSOR_TIMEOUT;
+    out->drain_timeout = e->version1
+        ? (rpch_msec)rpcproxy_get(conf, RPCPROXY_STALL_TIMEOUT)
+        : PREDECESSOR_TIMEOUT;
 }
 
 static const char *vhost_of(const request_rec *r)
@@ -333,7 +377,7 @@ static relay_job *make_job(const entry *e)
         (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_ADDRESS);
     apr_table_setn(r->subprocess_env, "RPC_TARGET", target);
     apr_table_setn(r->subprocess_env, "RPC_CHANNEL",
-                   e->dir == RELAY_IN ? "in" : "out");
+                   e->version1 ? "v1" : e->dir == RELAY_IN ? "in" : "out");
     return job;
 }
 
@@ -368,13 +412,15 @@ static int relay(const entry *e)
     }
     job = make_job(e);
     send_continue(e->r);
-    return relay_serve(engine, e->r, job);
+    return e->version1 ? relay_tunnel_serve(engine, e->r, job)
+                       : relay_serve(engine, e->r, job);
 }
 
 int rpcproxy_handler(request_rec *r)
 {
     entry e = { .r = r };
     const char *text = NULL;
+    bool version1_on;
     int status;
 
     if (!r->handler || strcmp(r->handler, "rpcproxy") != 0) {
@@ -385,8 +431,14 @@ int rpcproxy_handler(request_rec *r)
     if (status != OK) {
         return refuse(r, status, text);
     }
+    version1_on = rpcproxy_get(e.conf, RPCPROXY_VERSION1) != 0;
+    e.version1 = version1_on && is_version1(r);
+    if (e.version1) {
+        status = check_tunnel(&e, &text);
+        return status == OK ? relay(&e) : refuse(r, status, text);
+    }
     if (!read_direction(r, &e.dir)) {
-        return refuse_method(r);
+        return refuse_method(r, version1_on);
     }
     if (!read_announced(r, &e.body)) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,

@@ -22,7 +22,7 @@ typedef struct counter {
     uint64_t value;
 } counter;
 
-#define COUNTERS 10
+#define COUNTERS 12
 
 static void read_counters(const relay_stats *s, counter *out)
 {
@@ -46,7 +46,11 @@ static void read_counters(const relay_stats *s, counter *out)
         { "channels_refused", "channels_refused", "", true,
           "Channels that got no place in the table", s->refused },
         { "channels_reaped", "channels_reaped", "", true,
-          "Channels of child processes that died", s->reaped }
+          "Channels of child processes that died", s->reaped },
+        { "channels_recycled_r1", "channels_recycled", "{form=\"r1\"}", true,
+          "Channels replaced by a successor", s->recycled_r1 },
+        { "channels_recycled_r2", "channels_recycled", "{form=\"r2\"}", true,
+          "Channels replaced by a successor", s->recycled_r2 }
     };
 
     memcpy(out, all, sizeof(all));

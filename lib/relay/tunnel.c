@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tunnel.c - NOTES
+ *
+ * A step repeats its parts until none of them moved anything, a bounded
+ * number of times. Back-pressure: a side is read only while nothing of it
+ * waits for the other one, so that a queue never holds more than one read.
+ *
+ * What ends when: a client that sends no more is told to the server, which
+ * may still answer; everything else ends the tunnel, after what the other
+ * side had sent was delivered.
+ */
+#include "relay/tunnel.h"
+
+#include <ap_mpm.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/clock.h"
+
+/* Longest sleep: a stopping child is noticed that late, ms. */
+#define POLL_CAP 2000
+/* Read from the server in one go. */
+#define SCRATCH_SIZE 32768
+/* Reads of one side before the other one has its turn. */
+#define CLIENT_QUOTA 64
+#define SERVER_QUOTA 8
+/* Turns of one step. */
+#define TURNS 16
+
+static const char head[] = "HTTP/1.1 200 OK\r\n\r\n";
+
+static void log_machine(void *baton, int level, const char *what,
+                        const char *detail)
+{
+    relay_tunnel *t = baton;
+    RELAY_RLOG(t->engine, level, 0, t->r, "v1: %s%s%s", what,
+               detail ? " " : "", detail ? detail : "");
+}
+
+relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
+                                  const relay_job *job, apr_status_t *rv)
+{
+    relay_tunnel *t = apr_pcalloc(r->pool, sizeof(*t));
+    rpch_msec now = relay_now();
+    int dir;
+    t->engine = e;
+    t->r = r;
+    t->job = job;
+    t->server_fd = -1;
+    t->started = t->last_rpc = now;
+    t->drain_deadline = RPCH_NEVER;
+    for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
+        relay_sendq_init(&t->pipe[dir].queue, e->blocks);
+        t->pipe[dir].stall_deadline = RPCH_NEVER;
+    }
+    *rv = relay_registry_enter(e->registry, &t->box);
+    if (*rv != APR_SUCCESS)
+        return NULL;
+    rpch_mixed_init(&t->m, &job->limits,
+                    job->kind == RELAY_NCACN_IP_TCP ? RPCH_JOINED : 0,
+                    log_machine, t, now);
+    relay_client_init(&t->client, r);
+    return t;
+}
+
+void relay_tunnel_fail(relay_tunnel *t, int status, const char *reason,
+                       const char *cause)
+{
+    if (t->m.core.status == RPCH_OK && cause)
+        t->cause = cause;
+    rpch_mixed_fail(&t->m, status, reason);
+}
+
+static bool wants(const relay_tunnel *t, unsigned what)
+{
+    return (rpch_mixed_wants(&t->m) & what) != 0;
+}
+
+static bool queued(const relay_tunnel *t, relay_dir dir)
+{
+    return t->pipe[dir].queue.bytes > 0;
+}
+
+/* Bytes that the receiver of dir took of p. */
+static size_t give(relay_tunnel *t, relay_dir dir, const uint8_t *p,
+                   size_t len)
+{
+    ssize_t n;
+    if (dir == RELAY_OUT) {
+        n = relay_client_write(&t->client, p, len);
+        if (n < 0)
+            t->client.gone = true;
+    } else {
+        n = send(t->server_fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK
+            && errno != EINTR)
+            t->server_broken = t->server_readable = true;
+        t->server_full = n < (ssize_t)len;
+    }
+    if (n <= 0)
+        return 0;
+    t->moved = t->pipe[dir].progress = true;
+    return (size_t)n;
+}
+
+/* Sends a slice; what is not taken is queued. */
+static void pass(relay_tunnel *t, relay_dir dir, const uint8_t *p, size_t len)
+{
+    size_t n = queued(t, dir) ? 0 : give(t, dir, p, len);
+    if (n < len && relay_sendq_push(&t->pipe[dir].queue, p + n, len - n)
+                   != APR_SUCCESS)
+        relay_tunnel_fail(t, RPCH_E_ROOM, "out of memory for queued data",
+                          NULL);
+}
+
+static void flush(relay_tunnel *t, relay_dir dir)
+{
+    relay_sendq *q = &t->pipe[dir].queue;
+    const uint8_t *p;
+    size_t len, n;
+    while ((p = relay_sendq_front(q, &len)) != NULL) {
+        n = give(t, dir, p, len);
+        relay_sendq_drop(q, n);
+        if (n < len)
+            return;
+    }
+}
+
+static bool reads_client(const relay_tunnel *t)
+{
+    return wants(t, RPCH_WANT_CLIENT_READ) && !queued(t, RELAY_IN)
+        && !t->client.body_done && !t->client.gone && !t->server_broken;
+}
+
+static bool reads_server(const relay_tunnel *t)
+{
+    return wants(t, RPCH_WANT_SERVER_READ) && t->server_fd >= 0
+        && !t->server_eof && !queued(t, RELAY_OUT) && !t->client.gone
+        && !relay_client_blocked(&t->client);
+}
+
+static void read_client(relay_tunnel *t, rpch_msec now)
+{
+    const uint8_t *p;
+    size_t len;
+    rpch_step step;
+    int n;
+    for (n = 0; n < CLIENT_QUOTA && reads_client(t); n++) {
+        p = relay_client_peek(&t->client, &len);
+        if (p == NULL)
+            break;
+        if (rpch_mixed_client_recv(&t->m, p, len, &step) != RPCH_OK)
+            return;
+        if (step.pass)
+            pass(t, RELAY_IN, step.pass, step.pass_len);
+        relay_client_take(&t->client, step.used);
+        t->moved = true;
+    }
+    if (t->client.body_done && !t->m.client_ended && !queued(t, RELAY_IN))
+        rpch_mixed_client_ended(&t->m, now);
+}
+
+/* False when the machine takes no more of it. */
+static bool to_machine(relay_tunnel *t, const uint8_t *p, size_t len,
+                       rpch_msec now)
+{
+    rpch_step step;
+    size_t at;
+    for (at = 0; at < len; at += step.used) {
+        if (rpch_mixed_server_recv(&t->m, p + at, len - at, &step, now)
+            != RPCH_OK) {
+            t->server_fault = t->m.core.status == RPCH_E_BANNER;
+            return false;
+        }
+        if (step.pass)
+            pass(t, RELAY_OUT, step.pass, step.pass_len);
+        if (step.used == 0)
+            return false;
+    }
+    return true;
+}
+
+/* The banner is read byte by byte: what follows it stays in the socket until
+ * the response was sent. */
+static void read_server(relay_tunnel *t, rpch_msec now)
+{
+    uint8_t scratch[SCRATCH_SIZE];
+    ssize_t n;
+    int i;
+    for (i = 0; i < SERVER_QUOTA && reads_server(t) && t->server_readable;
+         i++) {
+        n = recv(t->server_fd, scratch,
+                 t->m.core.state == RPCH_MIXED_LEGACYW ? 1 : sizeof(scratch),
+                 MSG_DONTWAIT);
+        if (n > 0) {
+            t->moved = true;
+            if (!to_machine(t, scratch, (size_t)n, now))
+                return;
+        } else if (n < 0 && errno == EINTR) {
+            continue;
+        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            t->server_readable = false;
+        } else {
+            t->server_eof = true;
+        }
+    }
+}
+
+/* From here on the request's filters are those of the connection, as for
+ * CONNECT: whatever the end of the request would write or read passes by the
+ * HTTP filters. The head is written by hand for the same reason. */
+static void respond(relay_tunnel *t, rpch_msec now)
+{
+    request_rec *r = t->r;
+    conn_rec *c = r->connection;
+    if (!wants(t, RPCH_WANT_RESPONSE))
+        return;
+    r->status = HTTP_OK;
+    c->keepalive = AP_CONN_CLOSE;
+    r->output_filters = r->proto_output_filters = c->output_filters;
+    r->input_filters = r->proto_input_filters = c->input_filters;
+    t->client.raw = true;
+    t->head_sent = true;
+    pass(t, RELAY_OUT, (const uint8_t *)head, sizeof(head) - 1);
+    rpch_mixed_responded(&t->m, now);
+    t->moved = true;
+}
+
+static void commit(relay_tunnel *t)
+{
+    if (t->head_sent && !t->client.gone && t->client.out_bytes > 0
+        && !relay_client_blocked(&t->client))
+        relay_client_commit(&t->client);
+}
+
+static void end_sending(relay_tunnel *t)
+{
+    if (wants(t, RPCH_WANT_SHUTDOWN) && !t->fin_sent && !queued(t, RELAY_IN)) {
+        t->fin_sent = true;
+        shutdown(t->server_fd, SHUT_WR);
+    }
+}
+
+static void note_open(relay_tunnel *t)
+{
+    if (t->open_logged || t->m.core.state != RPCH_MIXED_OPENED)
+        return;
+    t->open_logged = true;
+    relay_table_set_state(t->engine->table, t->ref, RELAY_IN,
+                          RELAY_HALF_OPEN);
+    relay_table_set_state(t->engine->table, t->ref, RELAY_OUT,
+                          RELAY_HALF_OPEN);
+    RELAY_RLOG(t->engine, APLOG_INFO, 0, t->r,
+               "RPX0350: version 1 connection %s to %s is open",
+               apr_table_get(t->r->subprocess_env, "RPC_CONNECTION"),
+               t->job->target);
+}
+
+/* Once around all parts; true when something may move again. */
+static bool turn(relay_tunnel *t, rpch_msec now)
+{
+    t->moved = false;
+    t->end_state = t->m.core.state;
+    if (wants(t, RPCH_WANT_CONNECT))
+        relay_tunnel_open(t, now);
+    if (!wants(t, RPCH_WANT_CLOSE))
+        t->end_state = t->m.core.state;
+    read_server(t, now);
+    respond(t, now);
+    read_client(t, now);
+    if (t->server_fd >= 0 && !t->server_broken && !t->server_full)
+        flush(t, RELAY_IN);
+    if (!t->client.gone)
+        flush(t, RELAY_OUT);
+    commit(t);
+    end_sending(t);
+    note_open(t);
+    return t->moved;
+}
+
+static void take_events(relay_tunnel *t, const short *revents)
+{
+    short client = revents[RELAY_TUNNEL_FD_CLIENT];
+    short server = revents[RELAY_TUNNEL_FD_SERVER];
+    relay_msg none;
+    int fd;
+    if (client & ~POLLOUT) {
+        if (reads_client(t))
+            t->client.readable = true;
+        else if (client & (POLLERR | POLLHUP))
+            t->client.gone = true;
+    }
+    if (client && relay_client_blocked(&t->client) && !t->client.gone) {
+        relay_client_push(&t->client);
+        t->pipe[RELAY_OUT].progress = true;
+    }
+    if (server & ~POLLOUT)
+        t->server_readable = true;
+    if (server & (POLLOUT | POLLERR | POLLHUP))
+        t->server_full = false;
+    if (revents[RELAY_TUNNEL_FD_EVENT])
+        while (relay_registry_take(t->engine->registry, &t->box, &fd, &none))
+            close(fd); /* nobody joins a tunnel */
+}
+
+/* Ends it when one of its sides is gone and nothing is left to be delivered
+ * to the other. */
+static void look_for_ends(relay_tunnel *t)
+{
+    if (t->client.gone && (!queued(t, RELAY_IN) || t->server_broken
+                           || t->server_eof))
+        rpch_mixed_client_closed(&t->m);
+    if (t->server_eof && !queued(t, RELAY_OUT) && t->client.out_bytes == 0
+        && !relay_client_blocked(&t->client))
+        rpch_mixed_server_closed(&t->m);
+}
+
+static void note_rpc(relay_tunnel *t, rpch_msec now)
+{
+    uint64_t pdus = t->m.in_pdus + t->m.out_pdus;
+    if (pdus != t->rpc_pdus_seen) {
+        t->rpc_pdus_seen = pdus;
+        t->last_rpc = now;
+    }
+}
+
+void relay_tunnel_step(relay_tunnel *t, const short *revents, rpch_msec now)
+{
+    int turns = 0;
+    t->pipe[RELAY_IN].progress = t->pipe[RELAY_OUT].progress = false;
+    take_events(t, revents);
+    relay_tunnel_expire(t, now);
+    while (turns < TURNS && !wants(t, RPCH_WANT_CLOSE) && turn(t, now))
+        turns++;
+    look_for_ends(t);
+    note_rpc(t, now);
+    relay_tunnel_arm(t, now);
+    relay_client_hold(&t->client);
+    t->again = turns == TURNS;
+    t->finished = wants(t, RPCH_WANT_CLOSE);
+}
+
+static void want(struct pollfd *p, int fd, short events)
+{
+    p->fd = fd;
+    p->events = events;
+    p->revents = 0;
+}
+
+static short server_events(const relay_tunnel *t)
+{
+    short events = reads_server(t) ? POLLIN : 0;
+    if (t->server_full && queued(t, RELAY_IN) && !t->server_broken)
+        events |= POLLOUT;
+    return events;
+}
+
+/* POLLERR and POLLHUP come unasked. POLLRDHUP is not asked for: a client that
+ * sends no more may wait for answers. */
+rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
+                                rpch_msec now)
+{
+    rpch_msec at = relay_tunnel_deadline(t), connect;
+    short server = server_events(t);
+    want(&fds[RELAY_TUNNEL_FD_CLIENT], t->client.gone ? -1 : t->client.fd,
+         (short)((reads_client(t) ? POLLIN : 0)
+                 | (relay_client_blocked(&t->client) ? POLLOUT : 0)));
+    want(&fds[RELAY_TUNNEL_FD_SERVER], server ? t->server_fd : -1, server);
+    want(&fds[RELAY_TUNNEL_FD_EVENT], t->box.event_fd, POLLIN);
+    if (t->connecting) {
+        want(&fds[RELAY_TUNNEL_FD_SERVER], relay_connector_fd(&t->connector),
+             POLLOUT);
+        connect = relay_connector_deadline(&t->connector);
+        at = connect < at ? connect : at;
+    }
+    if (t->again || (t->client.readable && reads_client(t))
+        || (t->server_readable && (server & POLLIN)))
+        at = now;
+    return at;
+}
+
+/* Under prefork no hook tells that the child is to stop; its state does. */
+static void look_for_stop(relay_engine *e)
+{
+    int state;
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+        && state == AP_MPMQ_STOPPING)
+        relay_engine_child_stopping(e, true);
+}
+
+int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
+{
+    struct pollfd fds[RELAY_TUNNEL_FD_MAX];
+    short revents[RELAY_TUNNEL_FD_MAX] = { 0 };
+    rpch_msec at;
+    apr_status_t rv;
+    int i, n;
+    relay_tunnel *t = relay_tunnel_create(e, r, job, &rv);
+    if (t == NULL) {
+        RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0357: no descriptors for another "
+                   "connection; raise the limit of open files");
+        return relay_answer(r, HTTP_SERVICE_UNAVAILABLE, "503 RPC Error: 6bb",
+                            NULL, NULL, 0, true);
+    }
+    for (;;) {
+        relay_tunnel_step(t, revents, relay_now());
+        if (t->finished)
+            return relay_tunnel_end(t);
+        at = relay_tunnel_interest(t, fds, relay_now());
+        n = poll(fds, RELAY_TUNNEL_FD_MAX,
+                 relay_poll_timeout(at, relay_now(), POLL_CAP));
+        for (i = 0; i < RELAY_TUNNEL_FD_MAX; i++)
+            revents[i] = n > 0 ? fds[i].revents : 0;
+        look_for_stop(e);
+    }
+}
