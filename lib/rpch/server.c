@@ -208,11 +208,15 @@ void rpch_server_init(rpch_server *m, const rpch_limits *limits,
                       unsigned flags, rpch_log_fn *log, void *baton,
                       rpch_msec now)
 {
+    int i;
+
     memset(m, 0, sizeof(*m));
     rpch_core_init(&m->core, limits, flags, log, baton);
     m->notify_since = m->seen = now;
     m->in_deadline = m->out_deadline = RPCH_NEVER;
     m->in_at = m->out_at = -1;
+    for (i = 0; i < RPCH_SERVER_SLOTS; i++)
+        m->out[i].deadline = RPCH_NEVER;
     if (rpch_sv_is_joined(m)) {
         start_in(m, &m->in[0]);
         start_out(&m->out[0]);

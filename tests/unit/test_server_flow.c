@@ -29,8 +29,8 @@ START_TEST(test_server_send_window)
     ck_assert(rpch_server_may_send(&sv, 60000 - 5536));
     ck_assert(!rpch_server_may_send(&sv, 60000 - 5536 + 1));
     ck_assert_int_eq(ack(0xb0, 65536, 0xffffffff), RPCH_OK); /* clamped */
-    ck_assert_uint_eq(sv.tx.avail, 65536);
-    ck_assert_uint_eq(sv.lifetime_used, 44 + 65536);
+    ck_assert_uint_eq(sv.out[0].tx.avail, 65536);
+    ck_assert_uint_eq(sv.out[0].used, 44 + 65536);
     ck_assert_int_eq(ack(0xb0, 65537, 65536), RPCH_E_ACK);
     ck_assert_int_eq(sv.core.state, RPCH_SERVER_FINISHED);
 }
@@ -47,7 +47,7 @@ START_TEST(test_server_takes_ack_addressed_to_it)
     v.ack.bytes_received = 40000;
     v.ack.available_window = 65536;
     ck_assert_int_eq(out_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
-    ck_assert_uint_eq(sv.tx.avail, 65536);
+    ck_assert_uint_eq(sv.out[0].tx.avail, 65536);
 }
 END_TEST
 
@@ -59,8 +59,8 @@ static void take_rpc(size_t len)
     while (at < n) {
         rpch_step step;
 
-        ck_assert_int_eq(rpch_server_in_recv(&sv, rpc + at, n - at, &step, 0),
-                         RPCH_OK);
+        ck_assert_int_eq(rpch_server_in_recv(&sv, 0, rpc + at, n - at, &step,
+                                             0), RPCH_OK);
         ck_assert_uint_gt(step.used, 0);
         at += step.used;
     }
@@ -74,16 +74,16 @@ START_TEST(test_server_acknowledges)
     const rpch_ack *a;
 
     drive(RPCH_SERVER_OPENED);
-    rpch_lane_ack(&sv.to_in, 1000);
+    rpch_lane_ack(to_in(), 1000);
     take_rpc(32768);
     rpch_server_consumed(&sv, 32768); /* half is left: not yet */
-    rpch_lane_buf(&sv.to_in, &len);
+    rpch_lane_buf(to_in(), &len);
     ck_assert_uint_eq(len, 0);
     take_rpc(1000);
     take_rpc(500);
     ck_assert_uint_eq(sv.queued, 1500);
     rpch_server_consumed(&sv, 1000);
-    ck_assert_int_eq(rpch_rts_decode(rpch_lane_buf(&sv.to_in, &len), 48, &rts,
+    ck_assert_int_eq(rpch_rts_decode(rpch_lane_buf(to_in(), &len), 48, &rts,
                                      &reason), RPCH_OK);
     ck_assert_uint_eq(len, 48);
     ck_assert(rpch_rts_is(&rts, RPCH_FLOW_CONTROL_ACK));
@@ -101,15 +101,15 @@ START_TEST(test_server_no_ack_for_part_of_pdu)
     size_t len;
 
     drive(RPCH_SERVER_OPENED);
-    rpch_lane_ack(&sv.to_in, 1000);
+    rpch_lane_ack(to_in(), 1000);
     take_rpc(30000);
     role_rpc(rpc, 65535, 1);
-    rpch_server_in_recv(&sv, rpc, 60000, &step, 0);
+    rpch_server_in_recv(&sv, 0, rpc, 60000, &step, 0);
     ck_assert_uint_eq(step.pass_len, 60000);
     rpch_server_consumed(&sv, 30000);
-    rpch_lane_buf(&sv.to_in, &len);
+    rpch_lane_buf(to_in(), &len);
     ck_assert_uint_eq(len, 0);
-    ck_assert_uint_eq(sv.rx.received, 30000);
+    ck_assert_uint_eq(sv.in[0].rx.received, 30000);
     ck_assert_uint_eq(sv.queued, 60000);
 }
 END_TEST
@@ -135,12 +135,12 @@ START_TEST(test_server_stops_reading)
         ck_assert_int_eq(in_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 0), RPCH_OK);
     ck_assert_int_lt(n, 100);
     role_rpc(rpc, 16, 1);
-    ck_assert_int_eq(rpch_server_in_recv(&sv, rpc, 16, &step, 0), RPCH_OK);
+    ck_assert_int_eq(rpch_server_in_recv(&sv, 0, rpc, 16, &step, 0), RPCH_OK);
     ck_assert_uint_eq(step.used, 0);
-    ck_assert_int_eq(rpch_server_out_recv(&sv, rpc, 16, &step, 0), RPCH_OK);
+    ck_assert_int_eq(rpch_server_out_recv(&sv, 0, rpc, 16, &step, 0), RPCH_OK);
     ck_assert_uint_eq(step.used, 0);
-    rpch_lane_ack(&sv.to_out, 10000);
-    rpch_server_in_recv(&sv, rpc, 16, &step, 0);
+    rpch_lane_ack(to_out(), 10000);
+    rpch_server_in_recv(&sv, 0, rpc, 16, &step, 0);
     ck_assert_uint_eq(step.used, 16);
 }
 END_TEST
@@ -153,13 +153,13 @@ START_TEST(test_server_ping_bytes_are_bounded)
     v.notify = 8192;
     ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 1000),
                      RPCH_OK);
-    ck_assert_uint_eq(sv.lifetime_used, 44 + 8192);
+    ck_assert_uint_eq(sv.out[0].used, 44 + 8192);
     ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 241000),
                      RPCH_OK); /* four minutes later */
     v.notify = 1;
     ck_assert_int_eq(out_rts(RPCH_PING_TRAFFIC_SENT_NOTIFY, &v, 480999),
                      RPCH_E_UNEXPECTED);
-    ck_assert_uint_eq(sv.lifetime_used, 44 + 2 * 8192);
+    ck_assert_uint_eq(sv.out[0].used, 44 + 2 * 8192);
 
     drive(RPCH_SERVER_OPENED);
     v.notify = 0xffffffff;
@@ -168,22 +168,29 @@ START_TEST(test_server_ping_bytes_are_bounded)
 }
 END_TEST
 
+/* A role that does not recycle uses a lifetime to its end, and ends there. */
 START_TEST(test_server_lifetime)
 {
     rpch_rts_values a2 = a2_values();
     rpch_rts_values b2 = b2_values();
+    size_t len;
 
     start(0);
-    a2.lifetime = 10044;
+    a2.lifetime = 10044 + HIDDEN;
     out_rts(RPCH_CONN_A2, &a2, 0);
     in_rts(RPCH_CONN_B2, &b2, 0);
+    rpch_lane_ack(to_out(), 1000);
     ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 10000);
     ck_assert(rpch_server_may_send(&sv, 10000));
-    ck_assert(!rpch_server_may_send(&sv, 10001));
     rpch_server_sent(&sv, 9000);
     ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 1000);
-    rpch_server_sent(&sv, 2000);
-    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 0);
+    ck_assert(rpch_server_may_send(&sv, 1000));
+    ck_assert_int_eq(sv.out_state, RPCH_SERVER_OUT_OPENED);
+    rpch_lane_buf(to_out(), &len);
+    ck_assert_uint_eq(len, 0);
+    ck_assert(!rpch_server_may_send(&sv, 1001));
+    ck_assert_int_eq(sv.core.status, RPCH_E_LIFETIME);
+    ck_assert_uint_eq(rpch_server_wants(&sv), RPCH_WANT_CLOSE);
 }
 END_TEST
 
@@ -194,18 +201,22 @@ START_TEST(test_server_joined)
     size_t len;
 
     start(RPCH_JOINED);
+    ck_assert_int_eq(rpch_server_enter(&sv, true), -1);
+    ck_assert_int_eq(rpch_server_enter(&sv, false), -1);
     out_rts(RPCH_CONN_A2, &a2, 0);
     in_rts(RPCH_CONN_B2, &b2, 0);
     ck_assert_int_eq(sv.core.state, RPCH_SERVER_OPENED);
-    rpch_lane_ack(&sv.to_in, 1000);
-    rpch_server_sent(&sv, 65535);
-    rpch_server_sent(&sv, 65535);
+    rpch_lane_ack(to_in(), 1000);
     ck_assert(rpch_server_may_send(&sv, 65535)); /* no window */
-    ck_assert_uint_eq(rpch_server_lifetime_left(&sv),
-                      1073741824 - 44 - 2 * 65535);
+    rpch_server_sent(&sv, 65535);
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 1073741824);
+    rpch_server_spent(&sv, 73741824, false); /* as C-OUT counts, no more */
+    ck_assert_uint_eq(rpch_server_lifetime_left(&sv), 1000000000);
     rpch_server_consumed(&sv, 65535);
-    rpch_lane_buf(&sv.to_in, &len);
+    rpch_lane_buf(to_in(), &len);
     ck_assert_uint_eq(len, 0); /* and no ack */
+    rpch_server_spent(&sv, 1073741824, true);
+    ck_assert_int_eq(sv.core.status, RPCH_E_LIFETIME);
 }
 END_TEST
 

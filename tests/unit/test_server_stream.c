@@ -27,7 +27,8 @@ static void feed_in(const uint8_t *p, size_t len, int how, uint32_t seed,
         size_t end = at + role_cut(how, len - at, &seed);
 
         while (at < end) {
-            o->status = rpch_server_in_recv(&sv, p + at, end - at, &step, 1);
+            o->status = rpch_server_in_recv(&sv, 0, p + at, end - at, &step,
+                                            1);
             ck_assert_uint_le(step.used, end - at);
             at += step.used;
             if (o->status != RPCH_OK)
@@ -50,9 +51,9 @@ static void feed_in(const uint8_t *p, size_t len, int how, uint32_t seed,
         if (o->status != RPCH_OK)
             break;
     }
-    lane = rpch_lane_buf(&sv.to_out, &o->to_out_len);
+    lane = rpch_lane_buf(to_out(), &o->to_out_len);
     memcpy(o->to_out, lane, o->to_out_len);
-    lane = rpch_lane_buf(&sv.to_in, &o->to_in_len);
+    lane = rpch_lane_buf(to_in(), &o->to_in_len);
     memcpy(o->to_in, lane, o->to_in_len);
 }
 
@@ -149,15 +150,15 @@ START_TEST(test_server_out_stream_cuts)
             rpch_step step;
 
             ck_assert_int_eq(rpch_server_out_recv(
-                &sv, stream + at, role_cut(how, len - at, &seed), &step, 5),
+                &sv, 0, stream + at, role_cut(how, len - at, &seed), &step, 5),
                 RPCH_OK);
             ck_assert_uint_gt(step.used, 0);
             ck_assert_ptr_null(step.pass);
             at += step.used;
         }
         ck_assert_int_eq(sv.core.state, RPCH_SERVER_OPENED);
-        ck_assert_uint_eq(sv.lifetime_used, 44 + 1040);
-        ck_assert_uint_eq(sv.tx.avail, 12345);
+        ck_assert_uint_eq(sv.out[0].used, 44 + 1040);
+        ck_assert_uint_eq(sv.out[0].tx.avail, 12345);
     }
 }
 END_TEST
