@@ -115,6 +115,7 @@ typedef struct rpch_outbound {
     bool lost;             /* OUT_R2/A4 was sent for a successor that is gone */
     bool starved;          /* joined: the next RPC PDU waits for a successor */
     bool server_gone;      /* OUT_R1: the server closed S-OUT after A9 */
+    bool overdue;          /* OUT_R1: drain_timeout has passed once */
     bool sending;          /* an RPC PDU is being written to C-OUT */
     rpch_msec last_sent;   /* last byte given to C-OUT, or Ping put off */
     uint32_t ping_bytes;   /* Ping bytes not yet reported to the server */

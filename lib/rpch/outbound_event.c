@@ -6,7 +6,9 @@
 #include "rpch/outbound_event.h"
 
 static const char *const state_name[RPCH_OUT_STATE_MAX] = {
-    "OPEN_START", "CONNECT", "RESPONSE", "C1W", "OPENED", "FINISHED"
+    "OPEN_START", "CONNECT", "RESPONSE", "C1W", "SUCCEED", "A11W", "ATTACHED",
+    "LEGW", "R2C1W", "RESUME", "OPENED", "OPENED_B1W", "DRAIN_R1", "LAST_R1",
+    "FINISH_R2", "LAST_R2", "RELEASE", "FINISHED"
 };
 
 /* Names of the events, and what is wrong with one whose cell is ERR: as the
@@ -19,26 +21,34 @@ static const struct {
 } event[RPCH_OUT_EV_MAX] = {
     [RPCH_OUT_EV_CONN_A1] = { "CONN/A1", NULL, "a second CONN/A1" },
     [RPCH_OUT_EV_R1_A3] = { "OUT_R1/A3=OUT_R2/A3",
-        "recycling is not accepted: OUT_R1/A3=OUT_R2/A3",
-        "OUT_R1/A3=OUT_R2/A3 on an open OUT channel" },
+        NULL, "OUT_R1/A3=OUT_R2/A3 on an open OUT channel" },
     [RPCH_OUT_EV_A11] = { "OUT_R1/A11",
-        "OUT_R1/A11 before CONN/A1", "recycling is not accepted: OUT_R1/A11" },
+        "OUT_R1/A11 before CONN/A1",
+        "OUT_R1/A11 on a channel that does not wait for it" },
     [RPCH_OUT_EV_R2_C1] = { "OUT_R2/C1",
-        "OUT_R2/C1 before CONN/A1", "recycling is not accepted: OUT_R2/C1" },
+        "OUT_R2/C1 before CONN/A1",
+        "OUT_R2/C1 on a channel that does not wait for it" },
     [RPCH_OUT_EV_CLIENT_OTHER] = { "other RTS PDU from client", NULL, NULL },
     [RPCH_OUT_EV_CLIENT_RPC] = { "RPC PDU from client",
         "RPC PDU before CONN/A1", "RPC PDU from the client on C-OUT" },
+    [RPCH_OUT_EV_BODY_END] = { "body ended", NULL, NULL },
     [RPCH_OUT_EV_CONNECTED] = { "connected", NULL, NULL },
+    [RPCH_OUT_EV_ATTACHED] = { "attached", NULL, NULL },
+    [RPCH_OUT_EV_ADOPTED] = { "adopted", NULL, NULL },
     [RPCH_OUT_EV_RESPONDED] = { "responded", NULL, NULL },
-    [RPCH_OUT_EV_CONN_C1] = { "CONN/C1", NULL, "a second CONN/C1" },
+    [RPCH_OUT_EV_ATTACH] = { "attach", NULL, NULL },
+    [RPCH_OUT_EV_DETACH] = { "detach", NULL, NULL },
+    [RPCH_OUT_EV_RELEASED] = { "released", NULL, NULL },
+    [RPCH_OUT_EV_CONN_C1] = { "CONN/C1",
+        NULL, "CONN/C1 on a channel that does not wait for it" },
     [RPCH_OUT_EV_R1_A1] = { "OUT_R1/A1=OUT_R2/A1",
-        NULL, "recycling is not accepted: OUT_R1/A1=OUT_R2/A1" },
+        NULL, "OUT_R1/A1=OUT_R2/A1 on an OUT channel that is not Opened" },
     [RPCH_OUT_EV_R1_A5] = { "OUT_R1/A5",
-        NULL, "recycling is not accepted: OUT_R1/A5" },
+        NULL, "OUT_R1/A5 on an OUT channel that is not Opened" },
     [RPCH_OUT_EV_A9_B1] = { "OUT_R1/A9=OUT_R2/B1",
-        NULL, "recycling is not accepted: OUT_R1/A9=OUT_R2/B1" },
+        NULL, "OUT_R1/A9=OUT_R2/B1 on an OUT channel that is not Opened" },
     [RPCH_OUT_EV_R2_B2] = { "OUT_R2/B2",
-        NULL, "recycling is not accepted: OUT_R2/B2" },
+        NULL, "OUT_R2/B2 on an OUT channel that is not Opened" },
     [RPCH_OUT_EV_ACK] = { "FlowControlAckWithDestination",
         NULL, "FlowControlAckWithDestination before CONN/C1" },
     [RPCH_OUT_EV_SERVER_FORWARD] = { "forward from server",
@@ -46,9 +56,12 @@ static const struct {
     [RPCH_OUT_EV_SERVER_OTHER] = { "other RTS PDU from server", NULL, NULL },
     [RPCH_OUT_EV_SERVER_RPC] = { "RPC PDU from server",
         NULL, "RPC PDU before CONN/C1" },
+    [RPCH_OUT_EV_DRAINED] = { "drained", NULL, NULL },
+    [RPCH_OUT_EV_SENT] = { "last PDU sent", NULL, NULL },
     [RPCH_OUT_EV_CLIENT_CLOSE] = { "client closed", NULL, NULL },
     [RPCH_OUT_EV_SERVER_CLOSE] = { "server closed", NULL, NULL },
     [RPCH_OUT_EV_TIMEOUT] = { "timeout", NULL, NULL },
+    [RPCH_OUT_EV_DRAIN_DUE] = { "drain overdue", NULL, NULL },
     [RPCH_OUT_EV_PING_DUE] = { "Ping due", NULL, NULL },
     [RPCH_OUT_EV_FAIL] = { "failure", NULL, NULL },
 };
@@ -73,7 +86,7 @@ rpch_out_event rpch_out_server_event(const rpch_rts *rts)
     rpch_dest dest;
 
     if (rpch_rts_destination(rts, &dest)) {
-        /* Forwarding these two would make the client recycle. */
+        /* These two are for the client, and only at their time. */
         if (rpch_rts_is(rts, RPCH_OUT_R1_A1))
             return RPCH_OUT_EV_R1_A1;
         if (rpch_rts_is(rts, RPCH_OUT_R1_A5))
@@ -114,10 +127,15 @@ static const char *misfit(rpch_out_event ev, const rpch_rts *rts)
                  : "unknown RTS PDU from the client";
 }
 
-const char *rpch_out_wrong(rpch_out_event ev, bool first, const rpch_rts *rts)
+const char *rpch_out_wrong(rpch_out_event ev, rpch_out_state state,
+                           const rpch_rts *rts)
 {
-    const char *text = first ? event[ev].first : event[ev].later;
+    const char *text = state == RPCH_OUT_OPEN_START ? event[ev].first
+                                                    : event[ev].later;
 
+    if ((state == RPCH_OUT_DRAIN_R1 || state == RPCH_OUT_LAST_R1)
+        && ev >= RPCH_OUT_EV_CONN_C1)
+        return "PDU of the server after OUT_R1/A9";
     return text != NULL ? text : misfit(ev, rts);
 }
 

@@ -15,8 +15,9 @@ rpch_out_event rpch_out_client_event(const rpch_rts *rts);
 /* The event that an RTS PDU of S-OUT is. */
 rpch_out_event rpch_out_server_event(const rpch_rts *rts);
 
-/* Why ev breaks the protocol, as the first PDU of the channel or later:
- * static text. rts is the PDU, NULL for an RPC PDU. */
-const char *rpch_out_wrong(rpch_out_event ev, bool first, const rpch_rts *rts);
+/* Why ev breaks the protocol in that state: static text. rts is the PDU, NULL
+ * for an RPC PDU. */
+const char *rpch_out_wrong(rpch_out_event ev, rpch_out_state state,
+                           const rpch_rts *rts);
 
 #endif

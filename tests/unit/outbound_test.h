@@ -37,6 +37,10 @@ static const char hex_c1[] =
 static const char hex_ack[] =
     "05001403 10000000 30000000 00000000 02000100"
     "01000000 409c0000 00000100 b0b1b2b3b4b5b6b7b8b9babbbcbdbebf";
+static const char hex_a10[] =
+    "05001403 10000000 18000000 00000000 00000100 0a000000";
+static const char hex_b3[] =
+    "05001403 10000000 18000000 00000000 20000100 0a000000";
 static const char hex_ping[] = "05001403 10000000 14000000 00000000 01000000";
 static const char hex_notify[] =
     "05001403 10000000 1c000000 00000000 02000100 0e000000 10040000";
@@ -52,6 +56,7 @@ static inline void start(unsigned flags)
 {
     rpch_limits l = role_limits();
 
+    l.drain_timeout = 20000;
     start_with(&l, flags);
 }
 
@@ -90,23 +95,94 @@ static inline int server_rts(rpch_pdu_id id, const rpch_rts_values *v)
     return server(pdu, n);
 }
 
-/* From a started machine to the state; empties the lanes. */
+/* What the successor d0 of channel b0 asks for. */
+static inline rpch_succession succession(void)
+{
+    rpch_succession s = { role_cookie(0xa0), role_cookie(0xb0),
+                          role_cookie(0xd0), 65536 };
+
+    return s;
+}
+
+/* An idle S-OUT on its way from b0 to d0. */
+static inline rpch_out_leg leg_of(unsigned flags)
+{
+    rpch_out_leg leg;
+
+    memset(&leg, 0, sizeof(leg));
+    leg.vc = role_cookie(0xa0);
+    leg.predecessor = role_cookie(0xb0);
+    leg.successor = role_cookie(0xd0);
+    leg.lifetime = 1073741824;
+    rpch_rx_init(&leg.rx, 65536);
+    leg.rx.off = (flags & RPCH_JOINED) != 0;
+    return leg;
+}
+
+/* From a started machine to the state of a successor. */
+static inline void succeed(rpch_out_state to)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    rpch_out_leg leg = leg_of(m.core.flags);
+
+    ck_assert_int_eq(client_rts(RPCH_OUT_R2_A3, &v), RPCH_OK);
+    if (to == RPCH_OUT_SUCCEED)
+        return;
+    ck_assert_int_eq(to == RPCH_OUT_A11W ? rpch_outbound_connected(&m, START)
+                                         : rpch_outbound_attached(&m, START),
+                     RPCH_OK);
+    if (to == RPCH_OUT_LEGW || to == RPCH_OUT_RESUME)
+        ck_assert_int_eq(client_rts(RPCH_OUT_R2_C1, &v), RPCH_OK);
+    if (to == RPCH_OUT_R2C1W || to == RPCH_OUT_RESUME)
+        ck_assert_int_eq(rpch_outbound_adopt(&m, &leg, START), RPCH_OK);
+}
+
+/* From Opened to the state of a predecessor. An RPC PDU of 24 bytes waits in
+ * DRAIN_R1, and is being written in FINISH_R2. */
+static inline void leave(rpch_out_state to)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    rpch_succession s = succession();
+    const char *reason;
+
+    if (to == RPCH_OUT_DRAIN_R1 || to == RPCH_OUT_FINISH_R2)
+        ck_assert_int_eq(server(rpc, role_rpc(rpc, 24, 1)), RPCH_OK);
+    if (to == RPCH_OUT_FINISH_R2)
+        ck_assert_int_eq(rpch_outbound_pdu_begin(&m, 24), RPCH_OK);
+    if (to != RPCH_OUT_DRAIN_R1 && to != RPCH_OUT_LAST_R1)
+        ck_assert_int_eq(rpch_outbound_attach(&m, &s, &reason), RPCH_OK);
+    rpch_lane_init(&m.to_client);
+    if (to != RPCH_OUT_OPENED_B1W)
+        ck_assert_int_eq(server_rts(RPCH_OUT_R2_B1, &v), RPCH_OK);
+    if (to == RPCH_OUT_RELEASE)
+        rpch_outbound_client_ack(&m, 24, START);
+}
+
+/* From a started machine to the state; empties the lanes, but for the last
+ * PDU of LAST_R1 and LAST_R2. */
 static inline void advance(rpch_out_state to)
 {
     rpch_rts_values v = role_values(0xb0, 0);
 
     if (to == RPCH_OUT_FINISHED)
         rpch_outbound_fail(&m, RPCH_E_POLICY, "the test");
+    else if (to >= RPCH_OUT_SUCCEED && to <= RPCH_OUT_RESUME)
+        succeed(to);
     else if (to > RPCH_OUT_OPEN_START)
         ck_assert_int_eq(client_rts(RPCH_CONN_A1, &v), RPCH_OK);
-    if (to > RPCH_OUT_CONNECT && to < RPCH_OUT_FINISHED)
+    if ((to > RPCH_OUT_CONNECT && to < RPCH_OUT_SUCCEED)
+        || (to > RPCH_OUT_RESUME && to < RPCH_OUT_FINISHED)) {
         ck_assert_int_eq(rpch_outbound_connected(&m, START), RPCH_OK);
-    if (to > RPCH_OUT_RESPONSE && to < RPCH_OUT_FINISHED)
-        ck_assert_int_eq(rpch_outbound_responded(&m, START), RPCH_OK);
-    if (to == RPCH_OUT_OPENED)
-        ck_assert_int_eq(server_rts(RPCH_CONN_C1, &v), RPCH_OK);
+        if (to != RPCH_OUT_RESPONSE)
+            ck_assert_int_eq(rpch_outbound_responded(&m, START), RPCH_OK);
+        if (to >= RPCH_OUT_OPENED)
+            ck_assert_int_eq(server_rts(RPCH_CONN_C1, &v), RPCH_OK);
+    }
+    if (to > RPCH_OUT_OPENED && to < RPCH_OUT_FINISHED)
+        leave(to);
     rpch_lane_init(&m.to_server);
-    rpch_lane_init(&m.to_client);
+    if (to != RPCH_OUT_LAST_R1 && to != RPCH_OUT_LAST_R2)
+        rpch_lane_init(&m.to_client);
     ck_assert_int_eq(m.core.state, to);
 }
 
@@ -158,8 +234,8 @@ static inline void expect_lane(rpch_lane *lane, const char *hex)
         rpch_lane_ack(lane, len);
 }
 
-/* One event, by the call that brings it. */
-static inline void inject(rpch_out_event ev)
+/* One event that is a PDU, by the way it comes. */
+static inline void inject_pdu(rpch_out_event ev)
 {
     rpch_rts_values v = role_values(0xb0, 0xd0);
 
@@ -173,8 +249,6 @@ static inline void inject(rpch_out_event ev)
     case RPCH_OUT_EV_R2_C1: client_rts(RPCH_OUT_R2_C1, &v); break;
     case RPCH_OUT_EV_CLIENT_OTHER: client_rts(RPCH_PING, &v); break;
     case RPCH_OUT_EV_CLIENT_RPC: client(rpc, role_rpc(rpc, 24, 1)); break;
-    case RPCH_OUT_EV_CONNECTED: rpch_outbound_connected(&m, START); break;
-    case RPCH_OUT_EV_RESPONDED: rpch_outbound_responded(&m, START); break;
     case RPCH_OUT_EV_CONN_C1: server_rts(RPCH_CONN_C1, &v); break;
     case RPCH_OUT_EV_R1_A1: server_rts(RPCH_OUT_R2_A1, &v); break;
     case RPCH_OUT_EV_R1_A5: server_rts(RPCH_OUT_R1_A5, &v); break;
@@ -183,14 +257,43 @@ static inline void inject(rpch_out_event ev)
     case RPCH_OUT_EV_ACK: server_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v); break;
     case RPCH_OUT_EV_SERVER_FORWARD: server_rts(RPCH_IN_R1_A3, &v); break;
     case RPCH_OUT_EV_SERVER_OTHER: server_rts(RPCH_OUT_R1_A7, &v); break;
-    case RPCH_OUT_EV_SERVER_RPC: server(rpc, role_rpc(rpc, 24, 1)); break;
+    default: server(rpc, role_rpc(rpc, 24, 1)); break;
+    }
+}
+
+/* One event, by the call that brings it. */
+static inline void inject(rpch_out_event ev)
+{
+    rpch_out_leg leg = leg_of(m.core.flags);
+    rpch_succession s = succession();
+    const char *reason;
+
+    switch (ev) {
+    case RPCH_OUT_EV_BODY_END: rpch_outbound_body_ended(&m); break;
+    case RPCH_OUT_EV_CONNECTED: rpch_outbound_connected(&m, START); break;
+    case RPCH_OUT_EV_ATTACHED: rpch_outbound_attached(&m, START); break;
+    case RPCH_OUT_EV_ADOPTED: rpch_outbound_adopt(&m, &leg, START); break;
+    case RPCH_OUT_EV_RESPONDED: rpch_outbound_responded(&m, START); break;
+    case RPCH_OUT_EV_ATTACH: rpch_outbound_attach(&m, &s, &reason); break;
+    case RPCH_OUT_EV_DETACH: rpch_outbound_detach(&m); break;
+    case RPCH_OUT_EV_RELEASED: rpch_outbound_release(&m, &leg); break;
+    case RPCH_OUT_EV_DRAINED: rpch_outbound_pdu_done(&m, 24, START); break;
+    case RPCH_OUT_EV_SENT: rpch_outbound_client_ack(&m, 1024, START); break;
     case RPCH_OUT_EV_CLIENT_CLOSE: rpch_outbound_client_closed(&m); break;
     case RPCH_OUT_EV_SERVER_CLOSE: rpch_outbound_server_closed(&m); break;
-    case RPCH_OUT_EV_TIMEOUT: /* as does the next one */
-    case RPCH_OUT_EV_PING_DUE:
+    case RPCH_OUT_EV_TIMEOUT: /* both timers of DRAIN_R1 */
+        rpch_outbound_timeout(&m, START + 20000);
         rpch_outbound_timeout(&m, RPCH_NEVER - 1);
         break;
-    default: rpch_outbound_fail(&m, RPCH_E_CONNECT, "no server"); break;
+    case RPCH_OUT_EV_DRAIN_DUE: /* and the next one */
+    case RPCH_OUT_EV_PING_DUE:
+        rpch_outbound_timeout(&m, ev == RPCH_OUT_EV_PING_DUE ? START + 60000
+                                                             : START + 20000);
+        break;
+    case RPCH_OUT_EV_FAIL:
+        rpch_outbound_fail(&m, RPCH_E_CONNECT, "no server");
+        break;
+    default: inject_pdu(ev); break;
     }
 }
 

@@ -3,6 +3,8 @@
  * it opens, and what it refuses */
 #include "outbound_test.h"
 
+#include "rpch/outbound_private.h"
+
 START_TEST(test_outbound_opens_byte_exact)
 {
     uint8_t b[RPCH_RTS_SIZE_MAX];
@@ -36,54 +38,86 @@ START_TEST(test_outbound_opens_byte_exact)
 END_TEST
 
 /* What 3.2.4.5 says about each pair, in the order of the states OPEN_START,
- * CONNECT, RESPONSE, C1W, OPENED, FINISHED: to (C)ONNECT, (R)ESPONSE, C1(W),
- * (O)PENED; (.) nothing changes; to FINISHED by a protocol (e)rror,
- * (c)losing, (t)imeout, (f)ailure, or a (b)ug of the caller. In the row of
- * PING_DUE the handshake timers are those of TIMEOUT. */
+ * CONNECT, RESPONSE, C1W; SUCCEED, A11W, ATTACHED, LEGW, R2C1W, RESUME;
+ * OPENED, OPENED_B1W, DRAIN_R1, LAST_R1, FINISH_R2, LAST_R2, RELEASE,
+ * FINISHED. To (C)ONNECT, (R)ESPONSE, C1(W), (S)UCCEED, (A)11W, A(T)TACHED,
+ * (L)EGW, R2C1W (X), RESU(M)E, (O)PENED, OPENED_B1W (P), LAST_R(1),
+ * LAST_R(2), RELEASE (Z); (.) nothing changes; to FINISHED by a protocol
+ * (e)rror, a (s)hort body, (c)losing, (t)imeout, (f)ailure, a (b)ug of the
+ * caller, or replaced by its successor (k). In the rows of DRAIN_DUE and
+ * PING_DUE the shorter ones of the other timers are those of TIMEOUT. */
 static const struct {
     rpch_out_event ev;
     const char *want;
 } expected[] = {
-    { RPCH_OUT_EV_CONN_A1, "Ceeee." },
-    { RPCH_OUT_EV_R1_A3, "eeeee." },
-    { RPCH_OUT_EV_A11, "eeeee." },
-    { RPCH_OUT_EV_R2_C1, "eeeee." },
-    { RPCH_OUT_EV_CLIENT_OTHER, "eeeee." },
-    { RPCH_OUT_EV_CLIENT_RPC, "eeeee." },
-    { RPCH_OUT_EV_CONNECTED, "bRbbb." },
-    { RPCH_OUT_EV_RESPONDED, "bbWbb." },
-    { RPCH_OUT_EV_CONN_C1, "...Oe." },
-    { RPCH_OUT_EV_R1_A1, "...ee." },
-    { RPCH_OUT_EV_R1_A5, "...ee." },
-    { RPCH_OUT_EV_A9_B1, "...ee." },
-    { RPCH_OUT_EV_R2_B2, "...ee." },
-    { RPCH_OUT_EV_ACK, "...e.." },
-    { RPCH_OUT_EV_SERVER_FORWARD, "...e.." },
-    { RPCH_OUT_EV_SERVER_OTHER, "...ee." },
-    { RPCH_OUT_EV_SERVER_RPC, "...e.." },
-    { RPCH_OUT_EV_CLIENT_CLOSE, "ccccc." },
-    { RPCH_OUT_EV_SERVER_CLOSE, "ccccc." },
-    { RPCH_OUT_EV_TIMEOUT, "t.tt.." },
-    { RPCH_OUT_EV_PING_DUE, "t.tt.." },
-    { RPCH_OUT_EV_FAIL, "fffff." },
+    { RPCH_OUT_EV_CONN_A1, "Ceee" ".eeeee" "eeeeee.." },
+    { RPCH_OUT_EV_R1_A3, "Seee" ".eeeee" "eeeeee.." },
+    { RPCH_OUT_EV_A11, "eeee" ".Meeee" "eeeeee.." },
+    { RPCH_OUT_EV_R2_C1, "eeee" ".eLeMe" "eeeeee.." },
+    { RPCH_OUT_EV_CLIENT_OTHER, "eeee" ".eeeee" "eeeeee.." },
+    { RPCH_OUT_EV_CLIENT_RPC, "eeee" ".eeeee" "eeeeee.." },
+    { RPCH_OUT_EV_BODY_END, "s..." "sss.s." "........" },
+    { RPCH_OUT_EV_CONNECTED, "bRbb" "Abbbbb" "bbbbbbb." },
+    { RPCH_OUT_EV_ATTACHED, "bbbb" "Tbbbbb" "bbbbbbb." },
+    { RPCH_OUT_EV_ADOPTED, "bbbb" "bbXMbb" "bbbbbbb." },
+    { RPCH_OUT_EV_RESPONDED, "bbWb" "bbbbbO" "bbbbbbb." },
+    { RPCH_OUT_EV_ATTACH, "...." "......" "P......." },
+    { RPCH_OUT_EV_DETACH, "...." "......" ".O..ccc." },
+    { RPCH_OUT_EV_RELEASED, "bbbb" "bbbbbb" "bbbbbbk." },
+    { RPCH_OUT_EV_CONN_C1, "...O" ".e..ee" "eeee...." },
+    { RPCH_OUT_EV_R1_A1, "...e" "......" ".eee...." },
+    { RPCH_OUT_EV_R1_A5, "...e" ".e..ee" ".eee...." },
+    { RPCH_OUT_EV_A9_B1, "...e" ".e..ee" "12ee...." },
+    { RPCH_OUT_EV_R2_B2, "...e" ".e..ee" "eOee...." },
+    { RPCH_OUT_EV_ACK, "...e" "......" "........" },
+    { RPCH_OUT_EV_SERVER_FORWARD, "...e" "......" "..ee...." },
+    { RPCH_OUT_EV_SERVER_OTHER, "...e" ".e..ee" "eeee...." },
+    { RPCH_OUT_EV_SERVER_RPC, "...e" "......" "..ee...." },
+    { RPCH_OUT_EV_DRAINED, "...." "......" "..1.2..." },
+    { RPCH_OUT_EV_SENT, "...." "......" "...k.Z.." },
+    { RPCH_OUT_EV_CLIENT_CLOSE, "cccc" "cccccc" "cccccc.." },
+    { RPCH_OUT_EV_SERVER_CLOSE, "cccc" "cccccc" "cc......" },
+    { RPCH_OUT_EV_TIMEOUT, "t.tt" "tttttt" "..tttt.." },
+    { RPCH_OUT_EV_DRAIN_DUE, "...." "......" "...ttt.." },
+    { RPCH_OUT_EV_PING_DUE, "t..." "......" "...ttt.." },
+    { RPCH_OUT_EV_FAIL, "ffff" "ffffff" "fffffff." },
 };
+
+/* Cells that some event has come to. */
+static bool seen[RPCH_OUT_EV_MAX][RPCH_OUT_STATE_MAX];
+
+static void see(void *baton, rpch_table_id table, int ev, int state)
+{
+    ck_assert_int_eq(table, RPCH_TABLE_OUTBOUND);
+    ck_assert_int_lt(ev, RPCH_OUT_EV_MAX);
+    ck_assert_int_lt(state, RPCH_OUT_STATE_MAX);
+    seen[ev][state] = true;
+}
 
 static void check_pair(unsigned flags, rpch_out_event ev, int state, char want)
 {
-    static const char code[] = "CRWOectfb";
+    static const char code[] = "CRWSATLXMOP12Zesctfbk";
     static const struct { int state, status; } outcome[] = {
         { RPCH_OUT_CONNECT, RPCH_OK }, { RPCH_OUT_RESPONSE, RPCH_OK },
-        { RPCH_OUT_C1W, RPCH_OK }, { RPCH_OUT_OPENED, RPCH_OK },
+        { RPCH_OUT_C1W, RPCH_OK }, { RPCH_OUT_SUCCEED, RPCH_OK },
+        { RPCH_OUT_A11W, RPCH_OK }, { RPCH_OUT_ATTACHED, RPCH_OK },
+        { RPCH_OUT_LEGW, RPCH_OK }, { RPCH_OUT_R2C1W, RPCH_OK },
+        { RPCH_OUT_RESUME, RPCH_OK }, { RPCH_OUT_OPENED, RPCH_OK },
+        { RPCH_OUT_OPENED_B1W, RPCH_OK }, { RPCH_OUT_LAST_R1, RPCH_OK },
+        { RPCH_OUT_LAST_R2, RPCH_OK }, { RPCH_OUT_RELEASE, RPCH_OK },
         { RPCH_OUT_FINISHED, RPCH_E_UNEXPECTED },
+        { RPCH_OUT_FINISHED, RPCH_E_SYNTAX },
         { RPCH_OUT_FINISHED, RPCH_E_CLOSED },
         { RPCH_OUT_FINISHED, RPCH_E_TIMEOUT },
         { RPCH_OUT_FINISHED, RPCH_E_CONNECT },
-        { RPCH_OUT_FINISHED, RPCH_E_BUG }
+        { RPCH_OUT_FINISHED, RPCH_E_BUG },
+        { RPCH_OUT_FINISHED, RPCH_E_RECYCLED }
     };
     const char *at = strchr(code, want);
     int status = state == RPCH_OUT_FINISHED ? RPCH_E_POLICY : RPCH_OK;
 
     drive(flags, (rpch_out_state)state);
+    rpch_core_watch(&m.core, see, NULL);
     inject(ev);
     if (at != NULL) {
         state = outcome[at - code].state;
@@ -99,8 +133,44 @@ static void check_pair(unsigned flags, rpch_out_event ev, int state, char want)
     ck_assert_int_eq(status == RPCH_OK, m.core.reason == NULL);
 }
 
+/* The same with a joined server, which knows OUT_R2 only. */
+static void check_joined(rpch_out_event ev, int state, char want)
+{
+    if (state == RPCH_OUT_A11W || state == RPCH_OUT_DRAIN_R1
+        || state == RPCH_OUT_LAST_R1)
+        return;
+    /* its S-OUT is read when the connection is open */
+    if (ev == RPCH_OUT_EV_SERVER_RPC && state == RPCH_OUT_C1W)
+        want = '.';
+    if (ev == RPCH_OUT_EV_A9_B1 && state == RPCH_OUT_OPENED)
+        want = 'e';
+    if (ev == RPCH_OUT_EV_CONNECTED && state == RPCH_OUT_SUCCEED)
+        want = 'b';
+    check_pair(RPCH_JOINED, ev, state, want);
+    check_pair(RPCH_JOINED | RPCH_QUIET, ev, state, want);
+}
+
+/* What no call can bring about: a cell that is a bug ends the machine, one
+ * that drops the event does nothing. */
+static void check_rest(rpch_out_event ev, int state)
+{
+    static const rpch_out_input none;
+    int cell = rpch_outbound_table.next[ev * RPCH_OUT_STATE_MAX + state];
+
+    drive(0, (rpch_out_state)state);
+    rpch_core_watch(&m.core, see, NULL);
+    if (cell == RPCH_CELL_BUG) {
+        ck_assert_int_eq(rpch_out_happen(&m, ev, &none), RPCH_E_BUG);
+        expect_end(RPCH_E_BUG, "an event that cannot be in this state");
+    } else if (cell == RPCH_CELL_DROP) {
+        ck_assert_int_eq(rpch_out_happen(&m, ev, &none), m.core.status);
+        ck_assert_int_eq(m.core.state, state);
+    }
+}
+
 START_TEST(test_outbound_every_pair)
 {
+    const rpch_machine_table *t = &rpch_outbound_table;
     size_t i;
     int state;
 
@@ -110,18 +180,25 @@ START_TEST(test_outbound_every_pair)
         rpch_out_event ev = expected[i].ev;
 
         ck_assert_int_eq(ev, (int)i);
+        ck_assert_uint_eq(strlen(expected[i].want), RPCH_OUT_STATE_MAX);
         for (state = 0; state < RPCH_OUT_STATE_MAX; state++) {
             char want = expected[i].want[state];
 
             check_pair(0, ev, state, want);
             check_pair(RPCH_QUIET, ev, state, want);
-            /* a joined S-OUT is read when the connection is open */
-            if (ev == RPCH_OUT_EV_SERVER_RPC && state == RPCH_OUT_C1W)
-                want = '.';
-            check_pair(RPCH_JOINED, ev, state, want);
-            check_pair(RPCH_JOINED | RPCH_QUIET, ev, state, want);
+            check_joined(ev, state, want);
+            check_rest(ev, state);
+            ck_assert_msg(seen[ev][state], "%s in %s never happened",
+                          t->event_name(ev), t->state_name(state));
+            ck_assert_int_ge(t->next[i * RPCH_OUT_STATE_MAX + state], -3);
+            ck_assert_int_le(t->next[i * RPCH_OUT_STATE_MAX + state],
+                             RPCH_OUT_STATE_MAX);
         }
     }
+    ck_assert_int_eq(t->id, RPCH_TABLE_OUTBOUND);
+    ck_assert_str_eq(t->role, "outbound");
+    ck_assert_int_eq(t->events, RPCH_OUT_EV_MAX);
+    ck_assert_int_eq(t->states, RPCH_OUT_STATE_MAX);
 }
 END_TEST
 
@@ -145,7 +222,6 @@ START_TEST(test_outbound_first_pdu_of_other_kind)
     static const struct { rpch_pdu_id id; const char *reason; } c[] = {
         { RPCH_CONN_B1, "CONN/B1 on an OUT channel" },
         { RPCH_IN_R1_A1, "IN_R1/A1=IN_R2/A1 on an OUT channel" },
-        { RPCH_OUT_R1_A3, "recycling is not accepted: OUT_R1/A3=OUT_R2/A3" },
         { RPCH_OUT_R1_A11, "OUT_R1/A11 before CONN/A1" },
         { RPCH_OUT_R2_C1, "OUT_R2/C1 before CONN/A1" },
         { RPCH_PING, "RTS PDU that does not belong on an OUT channel" },

@@ -71,8 +71,8 @@ static void run_stream(const uint8_t *in, size_t len, int how, uint32_t seed,
     o->lifetime_used = m.lifetime_used;
 }
 
-/* A whole life of S-OUT, which ends with a wish to recycle; what is to
- * arrive at the client is also written to want. */
+/* A whole life of S-OUT, which ends by OUT_R1; what is to arrive at the
+ * client is also written to want. */
 static size_t make_stream(uint8_t *in, uint8_t *want, size_t *want_n)
 {
     static const uint16_t sizes[] = { 40, 5840, 5840, 5840, 5840, 5840, 5840,
@@ -99,31 +99,36 @@ static size_t make_stream(uint8_t *in, uint8_t *want, size_t *want_n)
         v.dest = RPCH_DEST_OUT_PROXY;
         n += role_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, in + n);
     }
-    return n + role_rts(RPCH_OUT_R1_A1, &v, in + n);
+    len = role_rts(RPCH_OUT_R1_A1, &v, in + n);
+    memcpy(want + *want_n, in + n, len);
+    *want_n += len;
+    n += len;
+    *want_n += role_rts(RPCH_OUT_R1_A10, &v, want + *want_n);
+    return n + role_rts(RPCH_OUT_R1_A9, &v, in + n);
 }
 
 START_TEST(test_outbound_stream_in_any_cuts)
 {
     static const char reason[] =
-        "recycling is not accepted: OUT_R1/A1=OUT_R2/A1";
+        "the OUT channel was replaced by its successor";
     static uint8_t in[160000], want[160000];
     size_t want_n;
     size_t len = make_stream(in, want, &want_n);
     uint32_t seed;
 
     run_stream(in, len, ROLE_WHOLE, 0, &whole);
-    expect_end(RPCH_E_UNEXPECTED, reason);
+    expect_end(RPCH_E_RECYCLED, reason);
     ck_assert_uint_eq(whole.n, want_n);
     ck_assert_mem_eq(whole.passed, want, want_n);
     ck_assert_uint_eq(whole.pdus, 12);
     ck_assert_uint_eq(whole.lifetime_used, 28 + want_n);
     ck_assert_uint_eq(whole.rts_n, 2 * 48);
     run_stream(in, len, ROLE_BYTES, 0, &other);
-    expect_end(RPCH_E_UNEXPECTED, reason);
+    expect_end(RPCH_E_RECYCLED, reason);
     ck_assert_mem_eq(&whole, &other, sizeof(whole));
     for (seed = 1; seed <= 50; seed++) {
         run_stream(in, len, ROLE_RANDOM, seed, &other);
-        expect_end(RPCH_E_UNEXPECTED, reason);
+        expect_end(RPCH_E_RECYCLED, reason);
         ck_assert_mem_eq(&whole, &other, sizeof(whole));
     }
 }
