@@ -547,6 +547,9 @@ static void send_ping(rpch_client *m, rpch_msec now)
 
 int rpch_client_timeout(rpch_client *m, rpch_msec now)
 {
+    if (now >= ping_at(m)
+        && transit(m, RPCH_CLIENT_EV_PING_DUE, RPCH_OK, NULL))
+        send_ping(m, now);
     if (now >= m->core.deadline)
         transit(m, RPCH_CLIENT_EV_TIMEOUT, RPCH_E_TIMEOUT,
                 "the connection did not open in time");
@@ -554,8 +557,5 @@ int rpch_client_timeout(rpch_client *m, rpch_msec now)
         rpch_client_in_expired(m);
     if (m->core.state == RPCH_CLIENT_OPENED && now >= m->out_deadline)
         rpch_client_out_expired(m);
-    if (now >= ping_at(m)
-        && transit(m, RPCH_CLIENT_EV_PING_DUE, RPCH_OK, NULL))
-        send_ping(m, now);
     return m->core.status;
 }

@@ -232,7 +232,7 @@ bool rpch_client_in_request(rpch_client *m, const rpch_cookie *cookie,
     rpch_client_in *in = &m->in[1 - m->in_slot];
     rpch_rts_values v;
 
-    if (in->use != RPCH_CLIENT_FREE
+    if (in->use == RPCH_CLIENT_OVER
         || !transit(m, RPCH_CLIENT_IN_EV_REQUESTED))
         return false;
     memset(in, 0, sizeof(*in));

@@ -113,7 +113,7 @@ bool rpch_client_out_request(rpch_client *m, const rpch_cookie *cookie,
     rpch_client_out *out = &m->out[1 - m->out_slot];
     rpch_rts_values v;
 
-    if (out->use != RPCH_CLIENT_FREE
+    if (out->use == RPCH_CLIENT_OVER
         || !transit(m, RPCH_CLIENT_OUT_EV_REQUESTED))
         return false;
     memset(out, 0, sizeof(*out));

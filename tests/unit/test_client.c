@@ -1,21 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_client.c - the client role machine against 3.2.2 */
-#include "role_test.h"
-
-#include "rpch/client.h"
-
-static rpch_client cl;
-
-static void start_with(unsigned flags, const rpch_limits *l)
-{
-    rpch_client_cookies c;
-
-    c.vc = role_cookie(0xa0);
-    c.out = role_cookie(0xb0);
-    c.in = role_cookie(0xc0);
-    c.group = role_cookie(0x90);
-    rpch_client_init(&cl, l, &c, flags, NULL, NULL, 1000);
-}
+/*
+ * test_client.c - the client role machine against 3.2.2: opening, data,
+ * windows, Pings, the lifetime of one that does not recycle.
+ */
+#include "client_test.h"
 
 static void start(unsigned flags)
 {
@@ -24,48 +12,18 @@ static void start(unsigned flags)
     start_with(flags, &l);
 }
 
-static int feed(const uint8_t *p, size_t len, rpch_msec now)
-{
-    size_t at = 0;
-    int rv = RPCH_OK;
-
-    while (at < len && rv == RPCH_OK) {
-        rpch_step step;
-
-        rv = rpch_client_out_recv(&cl, p + at, len - at, &step, now);
-        if (step.used == 0)
-            break;
-        at += step.used;
-    }
-    return rv;
-}
-
-static int rts(rpch_pdu_id id, const rpch_rts_values *v, rpch_msec now)
-{
-    uint8_t pdu[RPCH_RTS_SIZE_MAX];
-
-    return feed(pdu, role_rts(id, v, pdu), now);
-}
-
-static int rpc(size_t len)
-{
-    static uint8_t pdu[65536];
-
-    return feed(pdu, role_rpc(pdu, len, 5), 1000);
-}
-
 /* Opens up to that state and empties the lanes. */
 static void drive_with(rpch_client_state to, unsigned flags)
 {
     rpch_rts_values v = role_values(0, 0);
 
     start(flags);
-    rpch_client_in_ack(&cl, 104, 1000);
-    rpch_lane_ack(&cl.out_body, 76);
+    rpch_client_in_ack(&cl, 0, 104, 1000);
+    rpch_client_body_ack(&cl, 0, 76);
     if (to == RPCH_CLIENT_FINISHED)
         rpch_client_fail(&cl, RPCH_E_POLICY, "the test");
     else if (to >= RPCH_CLIENT_A3W)
-        ck_assert_int_eq(rpch_client_response(&cl, 200, 1000), RPCH_OK);
+        ck_assert_int_eq(rpch_client_response(&cl, 0, 200, 1000), RPCH_OK);
     if (to != RPCH_CLIENT_FINISHED && to >= RPCH_CLIENT_C2W)
         ck_assert_int_eq(rts(RPCH_CONN_A3, &v, 1000), RPCH_OK);
     if (to == RPCH_CLIENT_OPENED)
@@ -83,10 +41,8 @@ static void fire(rpch_client_event e)
     static const int id[RPCH_CLIENT_EV_MAX] = {
         [RPCH_CLIENT_EV_CONN_A3] = RPCH_CONN_A3 + 1,
         [RPCH_CLIENT_EV_CONN_C2] = RPCH_CONN_C2 + 1,
-        [RPCH_CLIENT_EV_IN_A4] = RPCH_IN_R2_A4 + 1,
-        [RPCH_CLIENT_EV_OUT_A2] = RPCH_OUT_R1_A2 + 1,
-        [RPCH_CLIENT_EV_OUT_A6] = RPCH_OUT_R2_A6 + 1,
-        [RPCH_CLIENT_EV_OUT_A10] = RPCH_OUT_R2_B3 + 1,
+        [RPCH_CLIENT_EV_IN_PDU] = RPCH_IN_R2_A4 + 1,
+        [RPCH_CLIENT_EV_OUT_PDU] = RPCH_OUT_R1_A2 + 1,
         [RPCH_CLIENT_EV_PING] = RPCH_PING + 1,
         [RPCH_CLIENT_EV_ACK] = RPCH_FLOW_CONTROL_ACK_DEST + 1,
         [RPCH_CLIENT_EV_OTHER] = RPCH_FLOW_CONTROL_ACK + 1
@@ -99,17 +55,19 @@ static void fire(rpch_client_event e)
     if (id[e])
         rts((rpch_pdu_id)(id[e] - 1), &v, 1000);
     else if (e == RPCH_CLIENT_EV_RESPONSE)
-        rpch_client_response(&cl, 200, 1000);
+        rpch_client_response(&cl, 0, 200, 1000);
     else if (e == RPCH_CLIENT_EV_RPC)
         rpc(100);
     else if (e == RPCH_CLIENT_EV_IN_CLOSE)
-        rpch_client_in_closed(&cl);
+        rpch_client_in_closed(&cl, 0);
     else if (e == RPCH_CLIENT_EV_OUT_CLOSE)
-        rpch_client_out_closed(&cl);
+        rpch_client_out_closed(&cl, 0);
+    else if (e == RPCH_CLIENT_EV_PRED_CLOSE)
+        rpch_client_in_closed(&cl, 1); /* there is none */
     else if (e == RPCH_CLIENT_EV_TIMEOUT)
-        rpch_client_timeout(&cl, 901000);
+        rpch_client_timeout(&cl, cl.core.deadline);
     else if (e == RPCH_CLIENT_EV_PING_DUE)
-        rpch_client_timeout(&cl, 61000);
+        rpch_client_timeout(&cl, RPCH_NEVER); /* all timers are due */
     else if (e == RPCH_CLIENT_EV_FAIL)
         rpch_client_fail(&cl, RPCH_E_CONNECT, "the test");
     else
@@ -122,18 +80,17 @@ static const char *const expected[RPCH_CLIENT_EV_MAX] = {
     [RPCH_CLIENT_EV_RESPONSE] = "Axxx-",
     [RPCH_CLIENT_EV_CONN_A3] = "xCxx-",
     [RPCH_CLIENT_EV_CONN_C2] = "xxOx-",
-    [RPCH_CLIENT_EV_IN_A4] = "xxxx-",
-    [RPCH_CLIENT_EV_OUT_A2] = "xxxx-",
-    [RPCH_CLIENT_EV_OUT_A6] = "xxxx-",
-    [RPCH_CLIENT_EV_OUT_A10] = "xxxx-",
+    [RPCH_CLIENT_EV_IN_PDU] = "xxxx-",  /* none was asked for */
+    [RPCH_CLIENT_EV_OUT_PDU] = "xxx--",
     [RPCH_CLIENT_EV_PING] = "xxx--",
     [RPCH_CLIENT_EV_ACK] = "xxx--",
     [RPCH_CLIENT_EV_OTHER] = "xxxx-",
     [RPCH_CLIENT_EV_RPC] = "xxx--",
     [RPCH_CLIENT_EV_IN_CLOSE] = "cccc-",
     [RPCH_CLIENT_EV_OUT_CLOSE] = "cccc-",
+    [RPCH_CLIENT_EV_PRED_CLOSE] = "-----",
     [RPCH_CLIENT_EV_TIMEOUT] = "ttt--",
-    [RPCH_CLIENT_EV_PING_DUE] = "-----",
+    [RPCH_CLIENT_EV_PING_DUE] = "ttt--", /* ends by the open timer */
     [RPCH_CLIENT_EV_FAIL] = "ffff-"
 };
 
@@ -174,47 +131,31 @@ START_TEST(test_client_table)
         for (s = 0; s < RPCH_CLIENT_STATE_MAX; s++)
             check_pair(e, s);
     }
+    check_all_visited(&rpch_client_table, RPCH_CLIENT_FINISHED);
 }
 END_TEST
 
 START_TEST(test_client_names)
 {
-    int i, k;
-
-    for (i = 0; i < RPCH_CLIENT_EV_MAX; i++)
-        for (k = 0; k < i; k++)
-            ck_assert_str_ne(rpch_client_event_name(i),
-                             rpch_client_event_name(k));
+    check_names(&rpch_client_table);
+    check_names(&rpch_client_in_table);
+    check_names(&rpch_client_out_table);
     ck_assert_str_eq(rpch_client_state_name(RPCH_CLIENT_C2W), "C2W");
     ck_assert_str_eq(rpch_client_event_name(RPCH_CLIENT_EV_CONN_C2),
                      "CONN/C2");
-    ck_assert_str_eq(rpch_client_state_name(RPCH_CLIENT_STATE_MAX), "?");
-    ck_assert_str_eq(rpch_client_event_name(RPCH_CLIENT_EV_MAX), "?");
 }
 END_TEST
-
-static void check_lane(const rpch_lane *lane, const char *hex)
-{
-    uint8_t want[256];
-    size_t n = test_hex(hex, want, sizeof(want));
-    size_t len;
-    const uint8_t *got = rpch_lane_buf(lane, &len);
-
-    ck_assert_uint_eq(len, n);
-    if (n)
-        ck_assert_mem_eq(got, want, n);
-}
 
 START_TEST(test_client_first_pdus)
 {
     start(0);
-    check_lane(&cl.out_body,
+    check_lane(&cl.out[0].body,
                "05001403 10000000 4c000000 00000000 00000400"
                "06000000 01000000"
                "03000000 a0a1a2a3 a4a5a6a7 a8a9aaab acadaeaf"
                "03000000 b0b1b2b3 b4b5b6b7 b8b9babb bcbdbebf"
                "00000000 00000100");
-    check_lane(&cl.to_in,
+    check_lane(&cl.in[0].lane,
                "05001403 10000000 68000000 00000000 00000600"
                "06000000 01000000"
                "03000000 a0a1a2a3 a4a5a6a7 a8a9aaab acadaeaf"
@@ -223,9 +164,9 @@ START_TEST(test_client_first_pdus)
                "0c000000 90919293 94959697 98999a9b 9c9d9e9f");
     ck_assert_uint_eq(rpch_client_wants(&cl), 0);
     ck_assert_uint_eq(rpch_client_deadline(&cl), 901000);
-    rpch_client_in_ack(&cl, 104, 1500);
-    check_lane(&cl.to_in, "");
-    ck_assert_uint_eq(cl.in_used, 104);
+    rpch_client_in_ack(&cl, 0, 104, 1500);
+    check_lane(&cl.in[0].lane, "");
+    ck_assert_uint_eq(cl.in[0].used, 104);
 }
 END_TEST
 
@@ -253,7 +194,7 @@ END_TEST
 START_TEST(test_client_refused)
 {
     start(0);
-    ck_assert_int_eq(rpch_client_response(&cl, 503, 1000), RPCH_E_POLICY);
+    ck_assert_int_eq(rpch_client_response(&cl, 0, 503, 1000), RPCH_E_POLICY);
     ck_assert_uint_eq(rpch_client_wants(&cl), RPCH_WANT_CLOSE);
     ck_assert_uint_eq(rpch_client_deadline(&cl), RPCH_NEVER);
 }
@@ -285,18 +226,6 @@ START_TEST(test_client_ranges)
     ck_assert_int_eq(rts(RPCH_CONN_A3, &v, 1000), RPCH_E_SYNTAX);
 }
 END_TEST
-
-/* FlowControlAckWithDestination for the client. */
-static int ack(uint8_t cookie, uint32_t received, uint32_t available)
-{
-    rpch_rts_values v = role_values(0, 0);
-
-    v.dest = RPCH_DEST_CLIENT;
-    v.ack.cookie = role_cookie(cookie);
-    v.ack.bytes_received = received;
-    v.ack.available_window = available;
-    return rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, 1000);
-}
 
 START_TEST(test_client_send_window)
 {
@@ -332,11 +261,11 @@ START_TEST(test_client_acknowledges)
     drive(RPCH_CLIENT_OPENED);
     ck_assert_int_eq(rpc(32768), RPCH_OK);
     rpch_client_consumed(&cl, 32768);
-    check_lane(&cl.to_in, "");
+    check_lane(&cl.in[0].lane, "");
     ck_assert_int_eq(rpc(16), RPCH_OK);
     ck_assert_uint_eq(cl.queued, 16);
     rpch_client_consumed(&cl, 16);
-    check_lane(&cl.to_in,
+    check_lane(&cl.in[0].lane,
                "05001403 10000000 38000000 00000000 02000200"
                "0d000000 03000000 01000000 10800000 00000100"
                "b0b1b2b3 b4b5b6b7 b8b9babb bcbdbebf");
@@ -351,7 +280,7 @@ START_TEST(test_client_quiet)
     drive_with(RPCH_CLIENT_OPENED, RPCH_QUIET);
     ck_assert_int_eq(rpc(60000), RPCH_OK);
     rpch_client_consumed(&cl, 60000);
-    check_lane(&cl.to_in, "");
+    check_lane(&cl.in[0].lane, "");
     ck_assert_uint_eq(rpch_client_deadline(&cl), RPCH_NEVER);
     rpch_client_sent(&cl, 65535, 1000);
     ck_assert(rpch_client_may_send(&cl, 65535));
@@ -368,14 +297,14 @@ START_TEST(test_client_pings_idle_channel)
     rpch_client_sent(&cl, 100, 20000);
     ck_assert_uint_eq(rpch_client_deadline(&cl), 80000);
     ck_assert_int_eq(rpch_client_timeout(&cl, 79999), RPCH_OK);
-    check_lane(&cl.to_in, "");
+    check_lane(&cl.in[0].lane, "");
     ck_assert_int_eq(rpch_client_timeout(&cl, 80000), RPCH_OK);
-    check_lane(&cl.to_in, "05001403 10000000 14000000 00000000 01000000");
+    check_lane(&cl.in[0].lane, "05001403 10000000 14000000 00000000 01000000");
     /* Not sent yet: no second one on top of it. */
     ck_assert_uint_eq(rpch_client_deadline(&cl), 140000);
     ck_assert_int_eq(rpch_client_timeout(&cl, 140000), RPCH_OK);
-    check_lane(&cl.to_in, "05001403 10000000 14000000 00000000 01000000");
-    rpch_client_in_ack(&cl, 20, 150000);
+    check_lane(&cl.in[0].lane, "05001403 10000000 14000000 00000000 01000000");
+    rpch_client_in_ack(&cl, 0, 20, 150000);
     ck_assert_uint_eq(rpch_client_deadline(&cl), 210000);
 }
 END_TEST
@@ -387,7 +316,7 @@ START_TEST(test_client_ping_interval)
 
     l.ping_interval = 14000000; /* the in-proxy's timeout rules */
     start_with(0, &l);
-    rpch_client_response(&cl, 200, 1000);
+    rpch_client_response(&cl, 0, 200, 1000);
     rts(RPCH_CONN_A3, &v, 1000);
     v.timeout = 400000;
     rts(RPCH_CONN_C2, &v, 1000);
@@ -405,22 +334,70 @@ START_TEST(test_client_open_timer)
 }
 END_TEST
 
-START_TEST(test_client_lifetime)
+/* A client that does not recycle ends when a PDU finds no room. */
+static void open_short(unsigned flags, uint32_t reserve)
 {
     rpch_limits l = role_limits();
-    rpch_rts_values v = role_values(0, 0);
 
     l.channel_lifetime = 10000;
+    l.recycle_reserve = reserve;
+    client_open(flags, &l);
+}
+
+static void check_lifetime_end(void)
+{
+    ck_assert_int_eq(cl.core.state, RPCH_CLIENT_FINISHED);
+    ck_assert_int_eq(cl.core.status, RPCH_E_LIFETIME);
+    ck_assert_ptr_nonnull(strstr(cl.core.reason, "lifetime"));
+}
+
+START_TEST(test_client_lifetime)
+{
+    static const struct {
+        unsigned flags;
+        uint32_t reserve;
+    } kind[] = {
+        { 0, 0 }, { RPCH_QUIET, 4096 }, { RPCH_NO_RECYCLING, 4096 }
+    };
+
+    open_short(kind[_i].flags, kind[_i].reserve);
+    ck_assert(rpch_client_may_send(&cl, 10000 - 104));
+    ck_assert(!rpch_client_may_send(&cl, 10000 - 103));
+    check_lifetime_end();
+    open_short(kind[_i].flags, kind[_i].reserve);
+    rpch_client_sent(&cl, 10000 - 104 - 16, 1000);
+    ck_assert(!(rpch_client_wants(&cl) & RPCH_WANT_IN_REQUEST));
+    ck_assert(rpch_client_may_send(&cl, 16));
+    rpch_client_sent(&cl, 16, 1000);
+    ck_assert(!rpch_client_may_send(&cl, 16));
+    check_lifetime_end();
+}
+END_TEST
+
+START_TEST(test_client_lifetime_of_rts)
+{
+    open_short(0, 0);
+    rpch_client_sent(&cl, 10000 - 104 - 20, 1000);
+    ck_assert_int_eq(rpch_client_timeout(&cl, 61000), RPCH_OK); /* a Ping */
+    rpch_client_in_ack(&cl, 0, 20, 61000);
+    ck_assert_uint_eq(cl.in[0].used, 10000);
+    ck_assert_int_eq(rpch_client_timeout(&cl, 121000), RPCH_E_LIFETIME);
+    check_lifetime_end();
+    open_short(0, 0);
+    rpch_client_sent(&cl, 10000 - 104 - 55, 1000);
+    ck_assert_int_eq(rpc(65000), RPCH_OK);
+    rpch_client_consumed(&cl, 65000); /* an ack has 56 bytes */
+    check_lifetime_end();
+}
+END_TEST
+
+START_TEST(test_client_lifetime_of_b1)
+{
+    rpch_limits l = role_limits();
+
+    l.channel_lifetime = 103;
     start_with(0, &l);
-    rpch_client_response(&cl, 200, 1000);
-    rts(RPCH_CONN_A3, &v, 1000);
-    rts(RPCH_CONN_C2, &v, 1000);
-    ck_assert(rpch_client_may_send(&cl, 10000 - 104)); /* B1 still waits */
-    ck_assert(!rpch_client_may_send(&cl, 10000 - 103));
-    rpch_client_in_ack(&cl, 104, 1000);
-    ck_assert(!rpch_client_may_send(&cl, 10000 - 103));
-    rpch_client_sent(&cl, 10000 - 104 - 19, 1000);
-    ck_assert_int_eq(rpch_client_timeout(&cl, 61000), RPCH_E_LIFETIME);
+    check_lifetime_end();
 }
 END_TEST
 
@@ -449,10 +426,10 @@ START_TEST(test_client_waits_for_lane)
     }
     ck_assert_int_lt(n, 100);
     role_rpc(pdu, 16, 1);
-    ck_assert_int_eq(rpch_client_out_recv(&cl, pdu, 16, &step, 0), RPCH_OK);
+    ck_assert_int_eq(rpch_client_out_recv(&cl, 0, pdu, 16, &step, 0), RPCH_OK);
     ck_assert_uint_eq(step.used, 0);
-    rpch_client_in_ack(&cl, 1000, 1000);
-    rpch_client_out_recv(&cl, pdu, 16, &step, 0);
+    rpch_client_in_ack(&cl, 0, 1000, 1000);
+    rpch_client_out_recv(&cl, 0, pdu, 16, &step, 0);
     ck_assert_uint_eq(step.used, 16);
 }
 END_TEST
@@ -491,7 +468,7 @@ START_TEST(test_client_stream_cuts)
             rpch_step step;
             size_t cut = role_cut(how, len - at, &seed);
 
-            ck_assert_int_eq(rpch_client_out_recv(&cl, stream + at, cut,
+            ck_assert_int_eq(rpch_client_out_recv(&cl, 0, stream + at, cut,
                                                   &step, 1000), RPCH_OK);
             ck_assert_uint_gt(step.used, 0);
             at += step.used;
@@ -507,7 +484,7 @@ START_TEST(test_client_stream_cuts)
         ck_assert_mem_eq(got, stream + 28 + 44, 40000);
         ck_assert_mem_eq(got + 40024, stream + len - 5840, 5840);
         ck_assert_uint_eq(cl.tx.avail, 5000);
-        rpch_lane_buf(&cl.to_in, &acks);
+        rpch_lane_buf(&cl.in[0].lane, &acks);
         ck_assert_uint_eq(acks, 56);
     }
 }
@@ -549,7 +526,9 @@ int main(void)
     tcase_add_test(t, test_client_pings_idle_channel);
     tcase_add_test(t, test_client_ping_interval);
     tcase_add_test(t, test_client_open_timer);
-    tcase_add_test(t, test_client_lifetime);
+    tcase_add_loop_test(t, test_client_lifetime, 0, 3);
+    tcase_add_test(t, test_client_lifetime_of_rts);
+    tcase_add_test(t, test_client_lifetime_of_b1);
     tcase_add_test(t, test_client_stops_reading);
     tcase_add_test(t, test_client_waits_for_lane);
     tcase_add_test(t, test_client_stream_cuts);
