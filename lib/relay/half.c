@@ -2,6 +2,8 @@
 /* half.c - dispatch on the direction, and nothing else */
 #include "relay/half.h"
 
+#include <string.h>
+
 void relay_half_init(relay_half *h, relay_dir dir, const rpch_limits *limits,
                      const rpch_address *address, unsigned flags,
                      rpch_log_fn *log, void *baton, rpch_msec now)
@@ -37,6 +39,20 @@ bool relay_half_is_open(const relay_half *h)
     return h->dir == RELAY_IN
          ? state >= RPCH_IN_OPENED && state < RPCH_IN_FINISHED
          : state >= RPCH_OUT_OPENED && state < RPCH_OUT_FINISHED;
+}
+
+bool relay_half_is_successor(const relay_half *h)
+{
+    return h->dir == RELAY_IN ? h->m.in.heir : h->m.out.heir;
+}
+
+void relay_half_succession(const relay_half *h, rpch_succession *out)
+{
+    bool in = h->dir == RELAY_IN;
+    out->vc = in ? h->m.in.vc : h->m.out.vc;
+    out->predecessor = in ? h->m.in.predecessor : h->m.out.predecessor;
+    out->successor = in ? h->m.in.channel : h->m.out.channel;
+    out->window = in ? 0 : h->m.out.tx.window;
 }
 
 const char *relay_dir_name(relay_dir dir)
@@ -79,6 +95,59 @@ int relay_half_connected(relay_half *h, rpch_msec now)
 {
     return h->dir == RELAY_IN ? rpch_inbound_connected(&h->m.in, now)
                               : rpch_outbound_connected(&h->m.out, now);
+}
+
+int relay_half_attached(relay_half *h, rpch_msec now)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_attached(&h->m.in, now)
+                              : rpch_outbound_attached(&h->m.out, now);
+}
+
+int relay_half_adopt(relay_half *h, const relay_leg *leg, rpch_msec now)
+{
+    if (leg->dir != h->dir) {
+        relay_half_fail(h, RPCH_E_VALUE, "a leg of the other direction");
+        return relay_half_core(h)->status;
+    }
+    return h->dir == RELAY_IN
+         ? rpch_inbound_adopt(&h->m.in, &leg->u.in, now)
+         : rpch_outbound_adopt(&h->m.out, &leg->u.out, now);
+}
+
+int relay_half_attach(relay_half *h, const rpch_succession *s,
+                      const char **reason)
+{
+    return h->dir == RELAY_IN ? rpch_inbound_attach(&h->m.in, s, reason)
+                              : rpch_outbound_attach(&h->m.out, s, reason);
+}
+
+void relay_half_detach(relay_half *h)
+{
+    if (h->dir == RELAY_IN)
+        rpch_inbound_detach(&h->m.in);
+    else
+        rpch_outbound_detach(&h->m.out);
+}
+
+bool relay_half_dismissed(relay_half *h)
+{
+    bool dismissed = h->dir == RELAY_IN ? h->m.in.dismissed
+                                        : h->m.out.dismissed;
+    if (!dismissed)
+        return false;
+    if (h->dir == RELAY_IN)
+        rpch_inbound_dismiss_told(&h->m.in);
+    else
+        rpch_outbound_dismiss_told(&h->m.out);
+    return true;
+}
+
+int relay_half_release(relay_half *h, relay_leg *leg)
+{
+    memset(leg, 0, sizeof(*leg));
+    leg->dir = h->dir;
+    return h->dir == RELAY_IN ? rpch_inbound_release(&h->m.in, &leg->u.in)
+                              : rpch_outbound_release(&h->m.out, &leg->u.out);
 }
 
 void relay_half_client_closed(relay_half *h)

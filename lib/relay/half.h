@@ -7,9 +7,7 @@
 #ifndef RELAY_HALF_H
 #define RELAY_HALF_H
 
-#include "relay/table.h"
-#include "rpch/inbound.h"
-#include "rpch/outbound.h"
+#include "relay/leg.h"
 
 typedef struct relay_half {
     relay_dir dir;
@@ -30,12 +28,19 @@ const rpch_core *relay_half_core(const relay_half *h);
 /* The virtual connection's cookie; zero until the first PDU was read. */
 const rpch_cookie *relay_half_vc(const relay_half *h);
 
-/* RPC PDUs passed on whole. */
+/* RPC PDUs passed on whole by this channel. */
 relay_counters relay_half_counters(const relay_half *h);
 
 /* True from the machine's Opened state until it has finished: also while a
  * successor is awaited, and while it sends what it has before one. */
 bool relay_half_is_open(const relay_half *h);
+
+/* True when the channel began as a successor (IN_Rx/A1, OUT_Rx/A3). */
+bool relay_half_is_successor(const relay_half *h);
+
+/* What a successor asks the holder for. window is the client's receive window
+ * (OUT; 0 for IN). */
+void relay_half_succession(const relay_half *h, rpch_succession *out);
 
 /* "IN" or "OUT", for logs. */
 const char *relay_dir_name(relay_dir dir);
@@ -55,8 +60,32 @@ int relay_half_server_recv(relay_half *h, const uint8_t *in, size_t len,
 int relay_half_server_rts(relay_half *h, const uint8_t *pdu, size_t len,
                           rpch_msec now);
 
-/* The server is connected. */
+/* The server is connected; of a successor: by a connection of its own. */
 int relay_half_connected(relay_half *h, rpch_msec now);
+
+/* Successor: the holder has accepted it. */
+int relay_half_attached(relay_half *h, rpch_msec now);
+
+/* Successor: takes the predecessor's leg. RPCH_E_VALUE, and the machine is
+ * finished, when it is one of the other direction. */
+int relay_half_adopt(relay_half *h, const relay_leg *leg, rpch_msec now);
+
+/* Holder: s->successor asks to replace this channel. RPCH_OK; or why not, with
+ * nothing changed and *reason set (static). */
+int relay_half_attach(relay_half *h, const rpch_succession *s,
+                      const char **reason);
+
+/* Holder: the successor is gone. */
+void relay_half_detach(relay_half *h);
+
+/* Holder: true, once, when the successor was dismissed by the client (IN_R2/A5
+ * for another one) or the server (OUT_R2/B2): the caller tells it. */
+bool relay_half_dismissed(relay_half *h);
+
+/* Holder, while it wants RPCH_WANT_RELEASE: fills *leg, and the machine is
+ * finished with RPCH_E_RECYCLED. RPCH_AGAIN, with nothing changed, while
+ * something is still to be sent. */
+int relay_half_release(relay_half *h, relay_leg *leg);
 
 /* The client ended. */
 void relay_half_client_closed(relay_half *h);

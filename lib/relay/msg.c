@@ -10,18 +10,6 @@
 
 static const uint8_t magic[4] = { 'R', 'P', 'X', RELAY_MSG_VERSION };
 
-static void put_le64(rpch_writer *w, uint64_t v)
-{
-    rpch_put_le32(w, (uint32_t)v);
-    rpch_put_le32(w, (uint32_t)(v >> 32));
-}
-
-static uint64_t get_le64(rpch_reader *r)
-{
-    uint64_t low = rpch_get_le32(r);
-    return low | (uint64_t)rpch_get_le32(r) << 32;
-}
-
 static void put_cookie(rpch_writer *w, const rpch_cookie *c)
 {
     rpch_put_bytes(w, c->b, sizeof(c->b));
@@ -70,7 +58,7 @@ static bool value_ok(const relay_msg *m)
 
 static void encode_attach(rpch_writer *w, const relay_msg *m)
 {
-    put_le64(w, m->nonce);
+    rpch_put_le64(w, m->nonce);
     rpch_put_le32(w, m->pid);
     rpch_put_u8(w, m->dir);
     put_cookie(w, &m->vc);
@@ -78,8 +66,8 @@ static void encode_attach(rpch_writer *w, const relay_msg *m)
     put_cookie(w, &m->successor);
     rpch_put_bytes(w, m->identity.b, sizeof(m->identity.b));
     rpch_put_le32(w, m->window);
-    put_le64(w, m->channel);
-    put_le64(w, m->from);
+    rpch_put_le64(w, m->channel);
+    rpch_put_le64(w, m->from);
 }
 
 static void encode_end(rpch_writer *w, const relay_msg *m)
@@ -101,17 +89,17 @@ static void encode_fields(rpch_writer *w, const relay_msg *m)
 {
     switch (m->type) {
     case RELAY_MSG_HELLO:
-        put_le64(w, m->nonce);
+        rpch_put_le64(w, m->nonce);
         rpch_put_le32(w, m->pid);
         break;
     case RELAY_MSG_JOIN:
         put_cookie(w, &m->vc);
         rpch_put_bytes(w, m->identity.b, sizeof(m->identity.b));
-        put_le64(w, m->channel);
+        rpch_put_le64(w, m->channel);
         break;
     case RELAY_MSG_WAKE:
         put_cookie(w, &m->vc);
-        put_le64(w, m->channel);
+        rpch_put_le64(w, m->channel);
         break;
     case RELAY_MSG_RTS:
         rpch_put_le16(w, m->pdu_len);
@@ -199,7 +187,7 @@ static const char *decode_data(rpch_reader *r, relay_msg *out)
 /* Decodes what a successor asks; returns the reason why not, or NULL. */
 static const char *decode_attach(rpch_reader *r, relay_msg *out)
 {
-    out->nonce = get_le64(r);
+    out->nonce = rpch_get_le64(r);
     out->pid = rpch_get_le32(r);
     out->dir = rpch_get_u8(r);
     if (out->dir > 1)
@@ -209,8 +197,8 @@ static const char *decode_attach(rpch_reader *r, relay_msg *out)
     get_cookie(r, &out->successor);
     get_bytes(r, out->identity.b, sizeof(out->identity.b));
     out->window = rpch_get_le32(r);
-    out->channel = get_le64(r);
-    out->from = get_le64(r);
+    out->channel = rpch_get_le64(r);
+    out->from = rpch_get_le64(r);
     return NULL;
 }
 
@@ -219,13 +207,13 @@ static const char *decode_fields(rpch_reader *r, relay_msg *out)
 {
     switch (out->type) {
     case RELAY_MSG_HELLO:
-        out->nonce = get_le64(r);
+        out->nonce = rpch_get_le64(r);
         out->pid = rpch_get_le32(r);
         return NULL;
     case RELAY_MSG_JOIN:
         get_cookie(r, &out->vc);
         get_bytes(r, out->identity.b, sizeof(out->identity.b));
-        out->channel = get_le64(r);
+        out->channel = rpch_get_le64(r);
         return NULL;
     case RELAY_MSG_RTS:
         return decode_rts(r, out);
@@ -234,7 +222,7 @@ static const char *decode_fields(rpch_reader *r, relay_msg *out)
         return decode_end(r, out);
     case RELAY_MSG_WAKE:
         get_cookie(r, &out->vc);
-        out->channel = get_le64(r);
+        out->channel = rpch_get_le64(r);
         return NULL;
     case RELAY_MSG_ATTACH:
         return decode_attach(r, out);

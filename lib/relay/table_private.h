@@ -22,13 +22,12 @@
  * A child may die at any instruction. Each fact has one place from which a
  * repair can tell the rest: an entry's `use` says whether it is free, its
  * `account` links say what is counted for its halves, a half's `state` says
- * whether a channel holds it, and its `at` which. Claims write them in the order
- * account, rest, state, use; releases in the order state, account, use; a
- * succession writes the new tenure beside the old one and then `at`, one
- * word, so that there is no moment at which an owner is half written. Whoever
- * gets a lock from a dead holder rebuilds chains and counts from these facts,
- * and drops what was not finished. Counts for logs alone may be off by what
- * the dead one was about to add.
+ * whether a channel holds it, and its `at` which. Claims write them in the
+ * order account, rest, state, use; releases in the order state, account, use;
+ * a succession writes the new tenure beside the old one and then `at`, one
+ * word: at no moment is an owner half written. Whoever gets a lock from a dead
+ * holder rebuilds chains and counts from these facts, and drops what was not
+ * finished. Counts for logs alone may lack what the dead one did not add.
  */
 #ifndef RELAY_TABLE_PRIVATE_H
 #define RELAY_TABLE_PRIVATE_H

@@ -115,6 +115,13 @@ static inline uint32_t rpch_get_le32(rpch_reader *r)
     return p ? rpch_le32(p) : 0;
 }
 
+/* Reads a little-endian 64-bit value, 0 when bad. */
+static inline uint64_t rpch_get_le64(rpch_reader *r)
+{
+    const uint8_t *p = rpch_take(r, 8);
+    return p ? rpch_le32(p) | (uint64_t)rpch_le32(p + 4) << 32 : 0;
+}
+
 /* Writes one byte. */
 static inline void rpch_put_u8(rpch_writer *w, uint8_t v)
 {
@@ -143,6 +150,15 @@ static inline void rpch_put_le32(rpch_writer *w, uint32_t v)
         p[2] = (uint8_t)(v >> 16);
         p[3] = (uint8_t)(v >> 24);
     }
+}
+
+/* Writes a little-endian 64-bit value. */
+static inline void rpch_put_le64(rpch_writer *w, uint64_t v)
+{
+    uint8_t *p = rpch_reserve(w, 8);
+    int i;
+    for (i = 0; p && i < 8; i++)
+        p[i] = (uint8_t)(v >> 8 * i);
 }
 
 /* Writes n bytes from src. */

@@ -30,6 +30,26 @@ START_TEST(test_wire_reads_in_order)
 }
 END_TEST
 
+START_TEST(test_wire_64_bits)
+{
+    static const uint8_t want[8] = { 0x08, 0x07, 0xf6, 0x05,
+                                     0x04, 0x03, 0x02, 0xf1 };
+    uint8_t room[15] = { 0 };
+    rpch_writer w = rpch_writer_of(room, sizeof room);
+    rpch_reader r = rpch_reader_of(room, sizeof room);
+
+    rpch_put_le64(&w, 0xf102030405f60708u);
+    ck_assert_mem_eq(room, want, sizeof want);
+    ck_assert(rpch_get_le64(&r) == 0xf102030405f60708u);
+    rpch_put_le64(&w, UINT64_MAX);
+    ck_assert(w.bad);
+    ck_assert_uint_eq(w.pos, 8);
+    ck_assert_uint_eq(room[8], 0);
+    ck_assert(rpch_get_le64(&r) == 0);
+    ck_assert(r.bad);
+}
+END_TEST
+
 START_TEST(test_wire_a_bad_reader_stays_bad)
 {
     rpch_reader r = rpch_reader_of(bytes, 3);
@@ -124,6 +144,7 @@ int main(void)
 
     tcase_add_test(tc, test_wire_byte_orders);
     tcase_add_test(tc, test_wire_reads_in_order);
+    tcase_add_test(tc, test_wire_64_bits);
     tcase_add_test(tc, test_wire_a_bad_reader_stays_bad);
     tcase_add_test(tc, test_wire_huge_sizes_do_not_wrap);
     tcase_add_test(tc, test_wire_writes_in_order);
