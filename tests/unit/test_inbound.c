@@ -35,49 +35,74 @@ START_TEST(test_inbound_opens_byte_exact)
 }
 END_TEST
 
-/* What 3.2.3.5 says about each pair, in the order of the states
- * OPEN_START, CONNECT, B3W, OPENED, FINISHED: to (C)ONNECT, (B)3W, (O)PENED;
- * (.) nothing changes; to FINISHED by a protocol (e)rror, (c)losing,
- * (t)imeout, (f)ailure, or a (b)ug of the caller. */
+/* What 3.2.3.5 says about each pair, in the order of the states OPEN_START,
+ * CONNECT, B3W, SUCCEED, B2W, PLUGGED, OPENED, OPENED_A5W, DRAIN_R1, CLOSE_R1,
+ * DRAIN_R2, FINISHED: to the state of that letter (see outcome); (.) nothing
+ * changes; to FINISHED by a protocol (e)rror, (c)losing, (t)imeout, (f)ailure,
+ * a (b)ug of the caller, or because (r)eplaced; (-) the PDU would be another
+ * event. */
 static const struct {
     rpch_in_event ev;
     const char *want;
 } expected[] = {
-    { RPCH_IN_EV_CONN_B1, "Ceee." },
-    { RPCH_IN_EV_R1_A1, "eeee." },
-    { RPCH_IN_EV_A5, "eeee." },
-    { RPCH_IN_EV_PING, "e...." },
-    { RPCH_IN_EV_KEEP_ALIVE, "e...." },
-    { RPCH_IN_EV_CLIENT_FORWARD, "eee.." },
-    { RPCH_IN_EV_CLIENT_OTHER, "eeee." },
-    { RPCH_IN_EV_CLIENT_RPC, "e...." },
-    { RPCH_IN_EV_CONNECTED, "bBbb." },
-    { RPCH_IN_EV_CONN_B3, "..Oe." },
-    { RPCH_IN_EV_R1_B2, "..ee." },
-    { RPCH_IN_EV_ACK, "..e.." },
-    { RPCH_IN_EV_SERVER_FORWARD, "..ee." },
-    { RPCH_IN_EV_SERVER_OTHER, "..ee." },
-    { RPCH_IN_EV_SERVER_RPC, "..ee." },
-    { RPCH_IN_EV_CLIENT_CLOSE, "cccc." },
-    { RPCH_IN_EV_SERVER_CLOSE, "cccc." },
-    { RPCH_IN_EV_TIMEOUT, "t.t.." },
-    { RPCH_IN_EV_FAIL, "ffff." },
+    { RPCH_IN_EV_CONN_B1, "Cee...ee...." },
+    { RPCH_IN_EV_R1_A1, "See...ee...." },
+    { RPCH_IN_EV_A5, "eee...1D...." },
+    { RPCH_IN_EV_A5_WRONG, "------eO----" },
+    { RPCH_IN_EV_PING, "e..........." },
+    { RPCH_IN_EV_KEEP_ALIVE, "e..........." },
+    { RPCH_IN_EV_CLIENT_FORWARD, "eee........." },
+    { RPCH_IN_EV_CLIENT_OTHER, "eee...ee...." },
+    { RPCH_IN_EV_CLIENT_RPC, "e..........." },
+    { RPCH_IN_EV_CONNECTED, "bBb2bbbbbbb." },
+    { RPCH_IN_EV_CONN_B3, "..O.e.eeeee." },
+    { RPCH_IN_EV_R1_B2, "..e.O.eeeee." },
+    { RPCH_IN_EV_ACK, "..e.e......." },
+    { RPCH_IN_EV_SERVER_FORWARD, "..e.e.eeeee." },
+    { RPCH_IN_EV_SERVER_OTHER, "..e.e.eeeee." },
+    { RPCH_IN_EV_SERVER_RPC, "..e.e.eeeee." },
+    { RPCH_IN_EV_ATTACHED, "bbbPbbbbbbb." },
+    { RPCH_IN_EV_ADOPT, "bbbbbObbbbb." },
+    { RPCH_IN_EV_ATTACH, "......A....." },
+    { RPCH_IN_EV_DETACH, ".......O..c." },
+    { RPCH_IN_EV_DRAINED, "............" },
+    { RPCH_IN_EV_FLUSHED, "........L..." },
+    { RPCH_IN_EV_RELEASE, "bbbbbbbbbbr." },
+    { RPCH_IN_EV_CLIENT_CLOSE, "cccccccc...." },
+    { RPCH_IN_EV_SERVER_CLOSE, "cccccccccrc." },
+    { RPCH_IN_EV_TIMEOUT, "t.tttt..trt." },
+    { RPCH_IN_EV_FAIL, "fffffffffff." },
 };
+
+/* Which pairs were put through the table. */
+static bool visited[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX];
+
+static void note(void *baton, rpch_table_id table, int ev, int state)
+{
+    ck_assert_int_eq(table, RPCH_TABLE_INBOUND);
+    visited[ev][state] = true;
+}
 
 static void check_pair(unsigned flags, rpch_in_event ev, int state, char want)
 {
-    static const char code[] = "CBOectfb";
+    static const char code[] = "CBS2POA1LDectfbr";
     static const struct { int state, status; } outcome[] = {
         { RPCH_IN_CONNECT, RPCH_OK }, { RPCH_IN_B3W, RPCH_OK },
-        { RPCH_IN_OPENED, RPCH_OK }, { RPCH_IN_FINISHED, RPCH_E_UNEXPECTED },
+        { RPCH_IN_SUCCEED, RPCH_OK }, { RPCH_IN_B2W, RPCH_OK },
+        { RPCH_IN_PLUGGED, RPCH_OK }, { RPCH_IN_OPENED, RPCH_OK },
+        { RPCH_IN_OPENED_A5W, RPCH_OK }, { RPCH_IN_DRAIN_R1, RPCH_OK },
+        { RPCH_IN_CLOSE_R1, RPCH_OK }, { RPCH_IN_DRAIN_R2, RPCH_OK },
+        { RPCH_IN_FINISHED, RPCH_E_UNEXPECTED },
         { RPCH_IN_FINISHED, RPCH_E_CLOSED },
         { RPCH_IN_FINISHED, RPCH_E_TIMEOUT },
-        { RPCH_IN_FINISHED, RPCH_E_CONNECT }, { RPCH_IN_FINISHED, RPCH_E_BUG }
+        { RPCH_IN_FINISHED, RPCH_E_CONNECT },
+        { RPCH_IN_FINISHED, RPCH_E_BUG }, { RPCH_IN_FINISHED, RPCH_E_RECYCLED }
     };
     const char *at = strchr(code, want);
     int status = state == RPCH_IN_FINISHED ? RPCH_E_POLICY : RPCH_OK;
 
     drive(flags, (rpch_in_state)state);
+    rpch_core_watch(&m.core, note, NULL);
     inject(ev);
     if (at != NULL) {
         state = outcome[at - code].state;
@@ -93,22 +118,79 @@ static void check_pair(unsigned flags, rpch_in_event ev, int state, char want)
     ck_assert_int_eq(status == RPCH_OK, m.core.reason == NULL);
 }
 
+static void check_every_pair(void)
+{
+    int ev, state;
+
+    memset(visited, 0, sizeof(visited));
+    for (ev = 0; ev < RPCH_IN_EV_MAX; ev++)
+        for (state = 0; state < RPCH_IN_STATE_MAX; state++)
+            if (expected[ev].want[state] != '-')
+                check_pair(0, (rpch_in_event)ev, state,
+                           expected[ev].want[state]);
+}
+
 START_TEST(test_inbound_every_pair)
 {
     size_t i;
-    int state;
 
     ck_assert_uint_eq(sizeof(expected) / sizeof(expected[0]), RPCH_IN_EV_MAX);
     for (i = 0; i < RPCH_IN_EV_MAX; i++) {
         ck_assert_int_eq(expected[i].ev, (int)i);
-        for (state = 0; state < RPCH_IN_STATE_MAX; state++) {
-            check_pair(0, expected[i].ev, state, expected[i].want[state]);
-            /* a joined S-IN brings no bytes at all */
-            check_pair(RPCH_JOINED, expected[i].ev, state,
-                       expected[i].ev == RPCH_IN_EV_SERVER_RPC
-                           ? '.' : expected[i].want[state]);
-        }
+        ck_assert_uint_eq(strlen(expected[i].want), RPCH_IN_STATE_MAX);
     }
+    check_every_pair();
+}
+END_TEST
+
+/* A joined server has met no successor of another proxy, and its S-IN brings
+ * no bytes at all. */
+static char joined_want(rpch_in_event ev, int state)
+{
+    if (state == RPCH_IN_B2W || state == RPCH_IN_DRAIN_R1
+        || state == RPCH_IN_CLOSE_R1)
+        return '-';
+    if (ev == RPCH_IN_EV_SERVER_RPC)
+        return '.';
+    if (ev == RPCH_IN_EV_A5 && state == RPCH_IN_OPENED)
+        return 'e';
+    if (ev == RPCH_IN_EV_CONNECTED && state == RPCH_IN_SUCCEED)
+        return 'b';
+    return expected[ev].want[state];
+}
+
+START_TEST(test_inbound_every_pair_joined)
+{
+    int ev, state;
+
+    for (ev = 0; ev < RPCH_IN_EV_MAX; ev++)
+        for (state = 0; state < RPCH_IN_STATE_MAX; state++)
+            if (joined_want((rpch_in_event)ev, state) != '-')
+                check_pair(RPCH_JOINED, (rpch_in_event)ev, state,
+                           joined_want((rpch_in_event)ev, state));
+}
+END_TEST
+
+/* The table as data: each pair that can be comes about in the loop above, and
+ * of those that cannot only the bugs of a caller. */
+START_TEST(test_inbound_table_is_all_visited)
+{
+    const rpch_machine_table *t = &rpch_inbound_table;
+    int ev, state;
+
+    ck_assert_int_eq(t->id, RPCH_TABLE_INBOUND);
+    ck_assert_str_eq(t->role, "inbound");
+    ck_assert_int_eq(t->events, RPCH_IN_EV_MAX);
+    ck_assert_int_eq(t->states, RPCH_IN_STATE_MAX);
+    ck_assert_str_eq(t->event_name(RPCH_IN_EV_R1_B2), "IN_R1/B2");
+    ck_assert_str_eq(t->state_name(RPCH_IN_OPENED_A5W), "OPENED_A5W");
+    check_every_pair();
+    for (ev = 0; ev < RPCH_IN_EV_MAX; ev++)
+        for (state = 0; state < RPCH_IN_STATE_MAX; state++)
+            ck_assert_msg(visited[ev][state]
+                          == (t->next[ev * t->states + state] != RPCH_CELL_BUG
+                              || expected[ev].want[state] == 'b'),
+                          "[%s] %s", t->state_name(state), t->event_name(ev));
 }
 END_TEST
 
@@ -132,7 +214,7 @@ START_TEST(test_inbound_first_pdu_of_other_kind)
     static const struct { rpch_pdu_id id; const char *reason; } c[] = {
         { RPCH_CONN_A1, "CONN/A1 on an IN channel" },
         { RPCH_OUT_R2_A3, "OUT_R1/A3=OUT_R2/A3 on an IN channel" },
-        { RPCH_IN_R2_A1, "recycling is not accepted: IN_R1/A1=IN_R2/A1" },
+        { RPCH_IN_R2_A5, "IN_R1/A5=IN_R2/A5 before CONN/B1" },
         { RPCH_PING, "Ping before CONN/B1" },
         { RPCH_CONN_B2, "RTS PDU that does not belong on C-IN" },
     };
@@ -317,6 +399,8 @@ int main(void)
 
     tcase_add_test(t, test_inbound_opens_byte_exact);
     tcase_add_test(t, test_inbound_every_pair);
+    tcase_add_test(t, test_inbound_every_pair_joined);
+    tcase_add_test(t, test_inbound_table_is_all_visited);
     tcase_add_test(t, test_inbound_names);
     tcase_add_test(t, test_inbound_first_pdu_of_other_kind);
     tcase_add_test(t, test_inbound_b1_header_wrong);

@@ -83,7 +83,7 @@ START_TEST(test_inbound_lane_full)
     ck_assert_uint_eq(step.used, 0);
     ck_assert(rpch_inbound_wants(&m) & RPCH_WANT_SERVER_READ);
     ck_assert(rpch_inbound_may_send(&m, 100));
-    rpch_lane_ack(&m.to_server, n);
+    rpch_inbound_server_ack(&m, n);
     ck_assert(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ);
     ck_assert_int_eq(client(b, n), RPCH_OK);
     ck_assert_uint_eq(step.used, n);

@@ -62,7 +62,7 @@ static void obey(outcome *o)
         ck_assert_uint_le(o->rts_n + len, sizeof(o->rts));
         memcpy(o->rts + o->rts_n, p, len);
         o->rts_n += len;
-        rpch_lane_ack(&m.to_server, len);
+        rpch_inbound_server_ack(&m, len);
     }
 }
 

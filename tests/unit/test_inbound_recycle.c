@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_inbound_recycle.c - the inbound proxy machine through IN_R1: a
+ * successor that another proxy's channel precedes, and a predecessor whose
+ * successor is elsewhere (3.2.3.5) */
+#include "inbound_test.h"
+
+/* IN_R1/A2: e0 replaces c0 */
+static const char hex_r1_a2[] =
+    "05001403 10000000 68000000 00000000 0c000600"
+    "06000000 01000000"
+    "03000000 a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"
+    "03000000 c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+    "03000000 e0e1e2e3e4e5e6e7e8e9eaebecedeeef"
+    "00000000 00000100"
+    "02000000 c0d40100";
+static const char hex_r1_b2[] =
+    "05001403 10000000 1c000000 00000000 00000100 00000000 00200000";
+/* 40000 bytes of e0's C-IN received, for the client */
+static const char hex_ack_e0[] =
+    "05001403 10000000 38000000 00000000 02000200"
+    "0d000000 00000000"
+    "01000000 409c0000 00000100 e0e1e2e3e4e5e6e7e8e9eaebecedeeef";
+
+START_TEST(test_inbound_r1_successor_byte_exact)
+{
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_a1, b, sizeof(b));
+
+    start(0);
+    ck_assert_int_eq(client(b, n), RPCH_OK);
+    ck_assert_uint_eq(step.used, n);
+    ck_assert(m.heir);
+    ck_assert_mem_eq(m.vc.b, b + 32, 16);
+    ck_assert_mem_eq(m.predecessor.b, b + 52, 16);
+    ck_assert_mem_eq(m.channel.b, b + 72, 16);
+    ck_assert_uint_eq(m.keepalive, 60000);
+    ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SUCCEED);
+    ck_assert_int_eq(rpch_inbound_connected(&m, START), RPCH_OK);
+    expect_lane(hex_r1_a2);
+    ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SERVER_READ);
+    ck_assert(!rpch_inbound_may_send(&m, 16));
+    n = test_hex(hex_r1_b2, b, sizeof(b));
+    ck_assert_int_eq(rpch_inbound_server_recv(&m, b, n, &step, START),
+                     RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_OPENED);
+    ck_assert_uint_eq(m.tx.window, 8192);
+    ck_assert(rpch_inbound_may_send(&m, 8192));
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+    ck_assert_uint_eq(rpch_inbound_wants(&m),
+                      RPCH_WANT_CLIENT_READ | RPCH_WANT_SERVER_READ);
+}
+END_TEST
+
+/* Plugged: what the client sends early waits in its socket. */
+START_TEST(test_inbound_successor_reads_nothing_before_the_switch)
+{
+    static const rpch_in_state plugged[] = { RPCH_IN_SUCCEED, RPCH_IN_B2W,
+                                             RPCH_IN_PLUGGED };
+    size_t i;
+
+    for (i = 0; i < sizeof(plugged) / sizeof(plugged[0]); i++) {
+        drive(0, plugged[i]);
+        ck_assert_int_eq(client(rpc, role_rpc(rpc, 24, 1)), RPCH_OK);
+        ck_assert_uint_eq(step.used, 0);
+        ck_assert_ptr_null(step.pass);
+        ck_assert_uint_eq(m.queued, 0);
+    }
+}
+END_TEST
+
+/* The counters of both legs are those of a new channel, and the acks are in
+ * its name. */
+START_TEST(test_inbound_r1_successor_moves_data)
+{
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+
+    drive(0, RPCH_IN_B2W);
+    ck_assert_int_eq(server_rts(RPCH_IN_R1_B2, &v), RPCH_OK);
+    ck_assert_int_eq(rpc_through(30000, true), RPCH_OK);
+    ck_assert_int_eq(rpc_through(10000, true), RPCH_OK);
+    expect_lane(hex_ack_e0);
+    ck_assert_uint_eq(m.tx.sent, 40000);
+    ck_assert_int_eq(server_ack(0xe0, 40000, 65536), RPCH_OK);
+    ck_assert_uint_eq(m.tx.avail, 65536);
+    /* the predecessor has a connection of its own: not one of ours */
+    ck_assert_int_eq(server_ack(0xc0, 99999, 65536), RPCH_OK);
+    ck_assert_uint_eq(m.tx.avail, 65536);
+    ck_assert_int_eq(server_ack(0xe0, 40001, 65536), RPCH_E_ACK);
+}
+END_TEST
+
+START_TEST(test_inbound_r1_b2_window)
+{
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+
+    v.window = 8191;
+    drive(0, RPCH_IN_B2W);
+    ck_assert_int_eq(server_rts(RPCH_IN_R1_B2, &v), RPCH_E_SYNTAX);
+    expect_end(RPCH_E_SYNTAX, "ReceiveWindowSize below 8192 in IN_R1/B2");
+    v.window = 300000;
+    drive(0, RPCH_IN_B2W);
+    ck_assert_int_eq(server_rts(RPCH_IN_R1_B2, &v), RPCH_OK);
+    ck_assert_uint_eq(m.tx.window, 262144);
+}
+END_TEST
+
+START_TEST(test_inbound_successor_deadlines)
+{
+    static const struct {
+        rpch_in_state state;
+        const char *reason;
+    } late[] = {
+        { RPCH_IN_SUCCEED, "the predecessor was not found in time" },
+        { RPCH_IN_B2W, "no IN_R1/B2 from the server in time" },
+        { RPCH_IN_PLUGGED,
+          "the predecessor did not hand S-IN over in time" },
+    };
+    rpch_in_leg leg = leg_of_c0();
+    size_t i;
+
+    for (i = 0; i < sizeof(late) / sizeof(late[0]); i++) {
+        drive(0, late[i].state);
+        ck_assert(rpch_inbound_deadline(&m) == START + 900000);
+        ck_assert_int_eq(rpch_inbound_timeout(&m, START + 899999), RPCH_OK);
+        rpch_inbound_timeout(&m, START + 900000);
+        expect_end(RPCH_E_TIMEOUT, late[i].reason);
+    }
+    drive(0, RPCH_IN_SUCCEED);
+    ck_assert_int_eq(rpch_inbound_connected(&m, 7000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == 907000);
+    drive(0, RPCH_IN_SUCCEED);
+    ck_assert_int_eq(rpch_inbound_attached(&m, 8000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == 908000);
+    ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, 9000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+}
+END_TEST
+
+START_TEST(test_inbound_a1_cut_anywhere)
+{
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_a1, b, sizeof(b));
+    size_t i;
+
+    for (i = 1; i < n; i++) {
+        start(0);
+        ck_assert_int_eq(client(b, i), RPCH_OK);
+        ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_CLIENT_READ);
+        ck_assert_int_eq(client(b + i, n - i), RPCH_OK);
+        ck_assert_int_eq(m.core.state, RPCH_IN_SUCCEED);
+        ck_assert_uint_eq(step.used, n - i);
+    }
+}
+END_TEST
+
+/* A6 at once, B1 behind the last RPC PDU, then the shutdown. */
+START_TEST(test_inbound_r1_predecessor_byte_exact)
+{
+    uint8_t b[2 * RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_cookie, b, sizeof(b));
+    size_t more = test_hex(hex_a1, b + n, sizeof(b) - n);
+
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(rpc_through(1000, false), RPCH_OK);
+    ck_assert_int_eq(rpc_through(40000, false), RPCH_OK);
+    ck_assert_int_eq(client(b, n + more), RPCH_OK);
+    ck_assert_uint_eq(step.used, n);
+    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R1);
+    expect_lane(hex_cookie);
+    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R1);
+    /* A5 was the last PDU: nothing is read behind it */
+    ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SERVER_READ);
+    ck_assert_int_eq(client(b + n, more), RPCH_OK);
+    ck_assert_uint_eq(step.used, 0);
+    rpch_inbound_client_closed(&m);
+    ck_assert(rpch_inbound_may_send(&m, 1000));
+    rpch_inbound_pdu_begin(&m, 1000);
+    rpch_inbound_pdu_done(&m, 1000, START);
+    expect_lane("");
+    rpch_inbound_pdu_begin(&m, 40000);
+    rpch_inbound_pdu_done(&m, 40000, START);
+    ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SERVER_READ);
+    rpch_inbound_server_ack(&m, 0);
+    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R1);
+    /* no ack for the client, which has gone */
+    expect_lane(hex_r1_b1);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    ck_assert_uint_eq(rpch_inbound_wants(&m),
+                      RPCH_WANT_SHUTDOWN | RPCH_WANT_SERVER_READ);
+    ck_assert(!rpch_inbound_may_send(&m, 16));
+    ck_assert_int_eq(server_ack(0xc0, 41000, 65536), RPCH_OK);
+    rpch_inbound_client_closed(&m);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    rpch_inbound_server_closed(&m);
+    expect_end(RPCH_E_RECYCLED, "its successor has replaced the IN channel");
+    ck_assert_uint_eq(m.rpc_pdus, 2);
+}
+END_TEST
+
+/* Nothing is queued: A6 and B1 go together, in any pieces. */
+START_TEST(test_inbound_r1_predecessor_without_data)
+{
+    char both[sizeof(hex_cookie) + sizeof(hex_r1_b1)];
+    size_t len, i;
+
+    snprintf(both, sizeof(both), "%s%s", hex_cookie, hex_r1_b1);
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    expect_lane(both);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    for (i = 0; i < 64; i++) {
+        ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R1);
+        ck_assert_ptr_nonnull(rpch_lane_buf(&m.to_server, &len));
+        ck_assert_uint_eq(len, 64 - i);
+        rpch_inbound_server_ack(&m, 1);
+    }
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+}
+END_TEST
+
+/* What is queued goes under the server's window, A5 or not. */
+START_TEST(test_inbound_r1_predecessor_drains_under_the_window)
+{
+    rpch_rts_values v = role_values(0xc0, 0);
+
+    v.window = 8192;
+    drive(0, RPCH_IN_B3W);
+    ck_assert_int_eq(server_rts(RPCH_CONN_B3, &v), RPCH_OK);
+    ck_assert_int_eq(rpc_through(6000, false), RPCH_OK);
+    ck_assert_int_eq(rpc_through(6000, false), RPCH_OK);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 6000));
+    rpch_inbound_pdu_begin(&m, 6000);
+    rpch_inbound_pdu_done(&m, 6000, START);
+    ck_assert(!rpch_inbound_may_send(&m, 6000));
+    expect_lane(hex_cookie);
+    ck_assert_int_eq(server_ack(0xc0, 6000, 8192), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 6000));
+    rpch_inbound_pdu_begin(&m, 6000);
+    rpch_inbound_pdu_done(&m, 6000, START);
+    expect_lane(hex_r1_b1);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+}
+END_TEST
+
+START_TEST(test_inbound_predecessor_deadlines)
+{
+    drive(0, RPCH_IN_DRAIN_R1);
+    ck_assert(rpch_inbound_deadline(&m) == START + 20000);
+    rpch_inbound_timeout(&m, START + 20000);
+    expect_end(RPCH_E_TIMEOUT,
+               "the server did not take all before IN_R1/B1 in time");
+    drive(0, RPCH_IN_DRAIN_R2);
+    rpch_inbound_timeout(&m, START + 19999);
+    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R2);
+    rpch_inbound_timeout(&m, START + 20000);
+    expect_end(RPCH_E_TIMEOUT,
+               "the server did not take all after IN_R2/A5 in time");
+    /* B1 is queued: the time starts again */
+    drive(0, RPCH_IN_DRAIN_R1);
+    rpch_inbound_pdu_begin(&m, 24);
+    rpch_inbound_pdu_done(&m, 24, START + 15000);
+    ck_assert(rpch_inbound_deadline(&m) == START + 35000);
+    expect_lane(hex_r1_b1);
+    ck_assert_int_eq(rpch_inbound_timeout(&m, START + 34999), RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    rpch_inbound_timeout(&m, START + 35000);
+    expect_end(RPCH_E_RECYCLED, "its successor has replaced the IN channel");
+    /* a limit of 0 is none */
+    drive(0, RPCH_IN_OPENED);
+    m.core.limits.drain_timeout = 0;
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+}
+END_TEST
+
+/* The server closes before B1 was sent: that is no orderly end. */
+START_TEST(test_inbound_r1_predecessor_loses_the_server)
+{
+    drive(0, RPCH_IN_DRAIN_R1);
+    rpch_inbound_server_closed(&m);
+    expect_end(RPCH_E_CLOSED, "the server closed the connection");
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    rpch_inbound_server_ack(&m, 63);
+    rpch_inbound_server_closed(&m);
+    expect_end(RPCH_E_CLOSED, "the server closed the connection");
+}
+END_TEST
+
+/* A5 with the successor's own channel, before the channel is open, and with a
+ * back end where no other proxy can have been. */
+START_TEST(test_inbound_a5_out_of_place)
+{
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(client_a5(0xc0), RPCH_E_UNEXPECTED);
+    expect_end(RPCH_E_UNEXPECTED,
+               "IN_R1/A5=IN_R2/A5 that names no successor");
+    ck_assert_ptr_null(rpch_lane_buf(&m.to_server, &step.used));
+    drive(RPCH_JOINED, RPCH_IN_OPENED);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_E_UNEXPECTED);
+    expect_end(RPCH_E_UNEXPECTED,
+               "IN_R1/A5=IN_R2/A5 that names no successor");
+    drive(0, RPCH_IN_B3W);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_E_UNEXPECTED);
+    expect_end(RPCH_E_UNEXPECTED, "IN_R1/A5=IN_R2/A5 before CONN/B3");
+}
+END_TEST
+
+/* A successor has its first PDU behind it like any channel. */
+START_TEST(test_inbound_second_a1)
+{
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+    rpch_in_leg leg = leg_of_c0();
+
+    drive(0, RPCH_IN_PLUGGED);
+    ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, START), RPCH_OK);
+    ck_assert_int_eq(client_rts(RPCH_IN_R1_A1, &v), RPCH_E_UNEXPECTED);
+    expect_end(RPCH_E_UNEXPECTED,
+               "IN_R1/A1=IN_R2/A1 on an IN channel that has begun");
+}
+END_TEST
+
+/* A lane with no more room than for what the machine makes itself has it for
+ * all that an end takes. */
+START_TEST(test_inbound_lane_reserve_is_enough)
+{
+    uint8_t fill[RPCH_LANE_SIZE] = { 0 };
+    rpch_succession s = heir_of_c0();
+    const char *reason = NULL;
+    size_t n = sizeof(fill) - RPCH_LANE_RESERVE;
+
+    /* the PDU has begun, its end owes an ack, and a successor comes */
+    drive(0, RPCH_IN_OPENED);
+    ck_assert_int_eq(rpc_through(40000, false), RPCH_OK);
+    ck_assert_int_eq(rpch_lane_put(&m.to_server, fill, n), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 40000));
+    rpch_inbound_pdu_begin(&m, 40000);
+    ck_assert_int_eq(rpch_inbound_attach(&m, &s, &reason), RPCH_OK);
+    rpch_inbound_pdu_done(&m, 40000, START);
+    ck_assert_int_eq(m.core.status, RPCH_OK);
+    ck_assert_uint_eq(m.to_server.end - m.to_server.at, n + 40 + 56);
+    /* A5 is not read while the lane has less than the room for any PDU */
+    ck_assert(!(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ));
+    /* B1 */
+    drive(0, RPCH_IN_DRAIN_R1);
+    ck_assert_int_eq(rpch_lane_put(&m.to_server, fill, n), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 24));
+    rpch_inbound_pdu_begin(&m, 24);
+    rpch_inbound_pdu_done(&m, 24, START);
+    ck_assert_int_eq(m.core.status, RPCH_OK);
+    rpch_inbound_server_ack(&m, n);
+    expect_lane(hex_r1_b1);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("inbound_recycle");
+    TCase *t = tcase_create("recycle");
+
+    tcase_add_test(t, test_inbound_r1_successor_byte_exact);
+    tcase_add_test(t, test_inbound_successor_reads_nothing_before_the_switch);
+    tcase_add_test(t, test_inbound_r1_successor_moves_data);
+    tcase_add_test(t, test_inbound_r1_b2_window);
+    tcase_add_test(t, test_inbound_successor_deadlines);
+    tcase_add_test(t, test_inbound_a1_cut_anywhere);
+    tcase_add_test(t, test_inbound_r1_predecessor_byte_exact);
+    tcase_add_test(t, test_inbound_r1_predecessor_without_data);
+    tcase_add_test(t, test_inbound_r1_predecessor_drains_under_the_window);
+    tcase_add_test(t, test_inbound_predecessor_deadlines);
+    tcase_add_test(t, test_inbound_r1_predecessor_loses_the_server);
+    tcase_add_test(t, test_inbound_a5_out_of_place);
+    tcase_add_test(t, test_inbound_second_a1);
+    tcase_add_test(t, test_inbound_lane_reserve_is_enough);
+    suite_add_tcase(s, t);
+    return test_main(s);
+}
