@@ -161,8 +161,10 @@ static void check_role_back(const rpch_server_image *i)
 static void check_all_zero(const void *p, size_t n)
 {
     const uint8_t *b = p;
+    uint8_t all = 0;
     while (n > 0)
-        ck_assert_uint_eq(b[--n], 0);
+        all |= b[--n];
+    ck_assert_uint_eq(all, 0);
 }
 
 static void check_refused(size_t len, relay_dir dir, const char *why)
@@ -506,7 +508,7 @@ START_TEST(test_leg_noise)
     unsigned seed = 20261, taken = 0, refused = 0, i;
     legs[RELAY_IN] = in_sample();
     legs[RELAY_OUT] = out_sample();
-    for (i = 0; i < 60000; i++) {
+    for (i = 0; i < 20000; i++) {
         int what = (int)(i % 3), rc, flips = 1 + rand_r(&seed) % 3;
         size_t len = what == 2 ? encoded_role(&role) : encoded(&legs[what]);
         size_t len2 = 0;
