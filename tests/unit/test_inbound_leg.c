@@ -437,9 +437,15 @@ START_TEST(test_inbound_r2_joined)
     ck_assert_int_eq(server_ack(0xe0, 60000, 65536), RPCH_AGAIN);
     leg.tx.off = false;
     ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, START), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 60000));
     ck_assert_int_eq(server_ack(0xe0, 60000, 65536), RPCH_OK);
     ck_assert(rpch_inbound_may_send(&m, 65535));
     ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_CLIENT_READ);
+    /* whether there are windows is not for the leg to say */
+    drive(0, RPCH_IN_PLUGGED);
+    leg.tx.off = true;
+    ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, START), RPCH_OK);
+    ck_assert(!rpch_inbound_may_send(&m, 60000));
     drive(RPCH_JOINED, RPCH_IN_SUCCEED);
     ck_assert_int_eq(rpch_inbound_connected(&m, START), RPCH_E_BUG);
 }
