@@ -19,7 +19,9 @@ case $kind in
 fuzzer)
     cc=${FUZZ_CC:-clang}
     flags='-g -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all'
+    # The targets themselves are not what coverage is looked for in.
     lib=-fsanitize=fuzzer-no-link,address,undefined
+    own=-fsanitize=address,undefined
     link=-fsanitize=fuzzer,address,undefined
     main= name=fuzz
     echo 'int LLVMFuzzerTestOneInput(const char *p, long n)
@@ -30,7 +32,7 @@ fuzzer)
     }
     rm -f "$folder/probe" "$folder/probe.c" ;;
 replay | coverage)
-    cc=${CC:-cc} flags=${CFLAGS:--g -O1} lib= link=
+    cc=${CC:-cc} flags=${CFLAGS:--g -O1} lib= own= link=
     main=$here/replay.c name=replay
     [ $kind = replay ] || lib='-O0 --coverage' link=--coverage ;;
 *)
@@ -51,6 +53,9 @@ for source in $sources; do
     objects="$objects $object"
 done
 for target in "$@"; do
-    $cc $flags ${APR_CFLAGS:-} -I"$here" $link -o "$folder/${name}_$target" \
-        "$here/fuzz_$target.c" $main $objects
+    object=$folder/${name}_$target.o
+    $cc $flags ${APR_CFLAGS:-} -I"$here" $own -c -o "$object" \
+        "$here/fuzz_$target.c"
+    $cc $flags -I"$here" $link -o "$folder/${name}_$target" \
+        "$object" $main $objects
 done

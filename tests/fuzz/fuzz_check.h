@@ -5,11 +5,69 @@
 
 #include "fuzz_machine.h"
 
+/* A step is within its input; a slice lies in what was consumed or in what
+ * the machine holds, and says what a caller needs to know. */
+static inline void fuzz_check_step(const rpch_step *step, size_t len)
+{
+    fuzz_check(step->used <= len);
+    fuzz_check((step->pass == NULL) == (step->pass_len == 0));
+    if (step->pass == NULL)
+        return;
+    fuzz_check(step->pdu_len >= RPCH_PDU_HEADER_SIZE);
+    fuzz_check(step->pass_len <= step->pdu_len);
+    fuzz_check(!step->first || step->pass_len >= RPCH_PDU_HEADER_SIZE);
+    fuzz_check(step->first || step->pass_len < step->pdu_len);
+}
+
+/* Adds a slice to a queue. */
+static inline void fuzz_enqueue(fuzz_queue *q, const rpch_step *step)
+{
+    volatile uint8_t sum = 0;
+    size_t i;
+
+    if (step->pass == NULL)
+        return;
+    for (i = 0; i < step->pass_len; i += 64)
+        sum = (uint8_t)(sum + step->pass[i]); /* it can be read */
+    sum = (uint8_t)(sum + step->pass[step->pass_len - 1]);
+    if (step->first) {
+        fuzz_check(q->n == 0 || q->pdu[q->n - 1].have == q->pdu[q->n - 1].len);
+        fuzz_check(q->n < FUZZ_QUEUE_MAX);
+        q->pdu[q->n].len = step->pdu_len;
+        q->pdu[q->n++].have = 0;
+        q->bytes += step->pdu_len;
+    }
+    fuzz_check(q->n > 0 && q->pdu[q->n - 1].len == step->pdu_len);
+    q->pdu[q->n - 1].have += (uint32_t)step->pass_len;
+    fuzz_check(q->pdu[q->n - 1].have <= step->pdu_len);
+    fuzz_check(step->last == (q->pdu[q->n - 1].have == step->pdu_len));
+}
+
+/* Removes the first PDU of a queue; returns its size. */
+static inline uint32_t fuzz_dequeue(fuzz_queue *q)
+{
+    uint32_t len = q->pdu[0].len;
+
+    q->n--;
+    memmove(&q->pdu[0], &q->pdu[1], q->n * sizeof(q->pdu[0]));
+    q->bytes -= len;
+    q->begun = false;
+    return len;
+}
+
 /* The cutter that reads what a machine sends on one connection. */
 typedef struct fuzz_sink {
     rpch_cutter cutter;
     unsigned rts; /* PDUs seen */
 } fuzz_sink;
+
+/* Each cell of a table that is visited counts for libFuzzer as a new edge
+ * does; it clears them before each input. */
+#define FUZZ_EVENTS_MAX 48
+#define FUZZ_STATES_MAX 20
+#define FUZZ_COUNTERS __attribute__((section("__libfuzzer_extra_counters")))
+static uint8_t fuzz_cells[RPCH_TABLE_MAX][FUZZ_EVENTS_MAX][FUZZ_STATES_MAX]
+    FUZZ_COUNTERS;
 
 /* Looks at each event that a machine puts through its table; the baton is the
  * NULL-terminated list of its tables. */
@@ -28,6 +86,8 @@ static inline void fuzz_visit(void *baton, rpch_table_id id, int event,
                 (*t)->event_name(event), (*t)->state_name(state));
         abort();
     }
+    fuzz_check(event < FUZZ_EVENTS_MAX && state < FUZZ_STATES_MAX);
+    fuzz_cells[id][event][state] = 1;
 }
 
 /* A log that is read and thrown away. */

@@ -15,6 +15,7 @@
 #include "rpch/machine.h"
 
 #define FUZZ_STREAM_MAX 200000u
+#define FUZZ_LEND_MAX 2048u
 #define FUZZ_QUEUE_MAX 512u
 #define FUZZ_OPS_MAX 4000u
 
@@ -106,13 +107,6 @@ static inline void fuzz_put(fuzz_stream *s, const void *p, size_t n)
     s->len += n;
 }
 
-/* Removes the first n bytes of a stream. */
-static inline void fuzz_drop(fuzz_stream *s, size_t n)
-{
-    s->len -= n;
-    memmove(s->b, s->b + n, s->len);
-}
-
 /* Appends raw bytes of the input: a length, and so many. */
 static inline void fuzz_put_raw(fuzz_stream *s, rpch_reader *r)
 {
@@ -123,13 +117,16 @@ static inline void fuzz_put_raw(fuzz_stream *s, rpch_reader *r)
         fuzz_put(s, p, got);
 }
 
-/* Appends an RPC PDU; two bytes of the input are its size. */
+/* Appends an RPC PDU; two bytes of the input are its size, which is seldom a
+ * large one. */
 static inline void fuzz_put_rpc(fuzz_stream *s, rpch_reader *r)
 {
     static uint8_t pdu[RPCH_PDU_SIZE_MAX + 1] = { 5, 0, 0, 3, 0x10 };
     unsigned how = rpch_get_u8(r);
     uint32_t n = rpch_get_le16(r);
 
+    if (!(how & 0x40))
+        n %= 1024;
     if (n < RPCH_PDU_HEADER_SIZE)
         n = RPCH_PDU_HEADER_SIZE;
     pdu[2] = (uint8_t)(how & 0x1f) == RPCH_PTYPE_RTS ? 0 : how & 0x1f;
@@ -244,54 +241,25 @@ static inline size_t fuzz_cut(rpch_reader *r, size_t len)
     return n < len ? n : len;
 }
 
-/* A step is within its input; a slice lies in what was consumed or in what
- * the machine holds, and says what a caller needs to know. */
-static inline void fuzz_check_step(const rpch_step *step, size_t len)
+/* The first n bytes of a stream, at the end of memory of their own where that
+ * is cheap, so that a sanitizer sees reads beyond them. */
+static inline const uint8_t *fuzz_lend(const fuzz_stream *s, size_t n)
 {
-    fuzz_check(step->used <= len);
-    fuzz_check((step->pass == NULL) == (step->pass_len == 0));
-    if (step->pass == NULL)
-        return;
-    fuzz_check(step->pdu_len >= RPCH_PDU_HEADER_SIZE);
-    fuzz_check(step->pass_len <= step->pdu_len);
-    fuzz_check(!step->first || step->pass_len >= RPCH_PDU_HEADER_SIZE);
-    fuzz_check(step->first || step->pass_len < step->pdu_len);
+    static uint8_t *own;
+
+    if (n > FUZZ_LEND_MAX)
+        return s->b;
+    if (own == NULL)
+        own = fuzz_copy(s->b, FUZZ_LEND_MAX);
+    return memcpy(own + FUZZ_LEND_MAX - n, s->b, n);
 }
 
-/* Adds a slice to a queue. */
-static inline void fuzz_enqueue(fuzz_queue *q, const rpch_step *step)
+/* Removes the first n bytes of a stream. */
+static inline void fuzz_drop(fuzz_stream *s, size_t n)
 {
-    volatile uint8_t sum = 0;
-    size_t i;
-
-    if (step->pass == NULL)
-        return;
-    for (i = 0; i < step->pass_len; i += 64)
-        sum = (uint8_t)(sum + step->pass[i]); /* it can be read */
-    sum = (uint8_t)(sum + step->pass[step->pass_len - 1]);
-    if (step->first) {
-        fuzz_check(q->n == 0 || q->pdu[q->n - 1].have == q->pdu[q->n - 1].len);
-        fuzz_check(q->n < FUZZ_QUEUE_MAX);
-        q->pdu[q->n].len = step->pdu_len;
-        q->pdu[q->n++].have = 0;
-        q->bytes += step->pdu_len;
-    }
-    fuzz_check(q->n > 0 && q->pdu[q->n - 1].len == step->pdu_len);
-    q->pdu[q->n - 1].have += (uint32_t)step->pass_len;
-    fuzz_check(q->pdu[q->n - 1].have <= step->pdu_len);
-    fuzz_check(step->last == (q->pdu[q->n - 1].have == step->pdu_len));
-}
-
-/* Removes the first PDU of a queue; returns its size. */
-static inline uint32_t fuzz_dequeue(fuzz_queue *q)
-{
-    uint32_t len = q->pdu[0].len;
-
-    q->n--;
-    memmove(&q->pdu[0], &q->pdu[1], q->n * sizeof(q->pdu[0]));
-    q->bytes -= len;
-    q->begun = false;
-    return len;
+    s->len -= n;
+    if (n > 0)
+        memmove(s->b, s->b + n, s->len);
 }
 
 #endif

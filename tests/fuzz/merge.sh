@@ -18,12 +18,17 @@ for fuzzer in "$bin"/fuzz_*; do
     corpus=$here/corpus/$target
     mkdir -p "$corpus" "$scratch/$target"
     set -- "$corpus"
-    [ -z "$found" ] || [ ! -d "$found/$target" ] || set -- "$@" "$found/$target"
+    # A copy, for a fuzzer may be at work there.
+    if [ -n "$found" ] && [ -d "$found/$target" ]; then
+        cp -r "$found/$target" "$scratch/found"
+        set -- "$@" "$scratch/found"
+    fi
     "$fuzzer" -set_cover_merge=1 -use_counters=0 -rss_limit_mb=4096 \
         "$scratch/$target" "$@" >"$scratch/log" 2>&1 || {
-        cat "$scratch/log" >&2
+        tail -20 "$scratch/log" >&2
         exit 1
     }
+    rm -rf "$scratch/found"
     rm -f "$corpus"/*
     for input in "$scratch/$target"/*; do
         cp "$input" "$corpus/$(basename "$input" | cut -c1-12).bin"
