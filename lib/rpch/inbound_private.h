@@ -37,16 +37,34 @@ int rpch_in_fail(rpch_inbound *m, int status, const char *reason);
 /* Queues PDU id for the server; RPCH_OK or the machine's error. */
 int rpch_in_make(rpch_inbound *m, rpch_pdu_id id, const rpch_rts_values *v);
 
-/* What is done about events, before the transition; RPCH_OK, or the machine
- * has ended. */
+/* The rpch_in_take_, rpch_in_send_ functions are what is done about an event,
+ * before the transition. They return RPCH_OK, or the machine has ended. */
+
+/* IN_R1/A1 = IN_R2/A1, the first PDU of a successor. */
 int rpch_in_take_a1(rpch_inbound *m, const rpch_in_input *in);
+
+/* A successor has a connection of its own: IN_R1/A2. */
 int rpch_in_send_r1_a2(rpch_inbound *m, const rpch_in_input *in);
+
+/* A successor is known to the holder of S-IN. */
 int rpch_in_take_attached(rpch_inbound *m, const rpch_in_input *in);
+
+/* A successor has taken S-IN. */
 int rpch_in_take_adopt(rpch_inbound *m, const rpch_in_input *in);
+
+/* A successor that fits, m->successor, has attached: IN_R2/A2. */
 int rpch_in_send_r2_a2(rpch_inbound *m, const rpch_in_input *in);
+
+/* The attached successor is gone. */
 int rpch_in_take_detach(rpch_inbound *m, const rpch_in_input *in);
+
+/* IN_R1/A5, which makes IN_R1/A6; or IN_R2/A5. */
 int rpch_in_take_a5(rpch_inbound *m, const rpch_in_input *in);
-int rpch_in_dismiss(rpch_inbound *m, const rpch_in_input *in);
+
+/* A5 for another channel than the attached successor's. */
+int rpch_in_take_a5_wrong(rpch_inbound *m, const rpch_in_input *in);
+
+/* Nothing is queued any more: IN_R1/B1. */
 int rpch_in_send_b1(rpch_inbound *m, const rpch_in_input *in);
 
 /* Whether the IN_R1/A5 = IN_R2/A5 that is rts can be meant in the state: for

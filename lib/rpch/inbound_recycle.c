@@ -241,7 +241,7 @@ int rpch_in_take_a5(rpch_inbound *m, const rpch_in_input *in)
     return rpch_in_make(m, RPCH_IN_R1_A6, &v);
 }
 
-int rpch_in_dismiss(rpch_inbound *m, const rpch_in_input *in)
+int rpch_in_take_a5_wrong(rpch_inbound *m, const rpch_in_input *in)
 {
     m->dismissed = true;
     return RPCH_OK;
