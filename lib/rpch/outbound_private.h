@@ -26,11 +26,41 @@ typedef int rpch_out_action_fn(rpch_outbound *m, const rpch_out_input *in);
 /* The action of ev, NULL where it has none. */
 rpch_out_action_fn *rpch_out_action(rpch_out_event ev);
 
-/* The actions of outbound_recycle.c, which has the sections. */
-rpch_out_action_fn rpch_out_take_a3, rpch_out_send_a4, rpch_out_adopt_leg,
-    rpch_out_announce, rpch_out_forget, rpch_out_retire, rpch_out_take_b1,
-    rpch_out_take_b2, rpch_out_send_last, rpch_out_last_sent,
-    rpch_out_server_ended, rpch_out_drain_late;
+/* The actions of outbound_recycle.c. OUT_Rx/A3: takes its fields. */
+int rpch_out_take_a3(rpch_outbound *m, const rpch_out_input *in);
+
+/* A successor has an S-OUT of its own: queues OUT_R1/A4. */
+int rpch_out_send_a4(rpch_outbound *m, const rpch_out_input *in);
+
+/* A successor was given in->leg. */
+int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in);
+
+/* A successor is attached: queues OUT_R2/A4. */
+int rpch_out_announce(rpch_outbound *m, const rpch_out_input *in);
+
+/* The attached successor is gone. */
+int rpch_out_forget(rpch_outbound *m, const rpch_out_input *in);
+
+/* A predecessor is through: RPCH_E_RECYCLED. */
+int rpch_out_retire(rpch_outbound *m, const rpch_out_input *in);
+
+/* OUT_R1/A9 = OUT_R2/B1. */
+int rpch_out_take_b1(rpch_outbound *m, const rpch_out_input *in);
+
+/* OUT_R2/B2. */
+int rpch_out_take_b2(rpch_outbound *m, const rpch_out_input *in);
+
+/* A predecessor's RPC PDUs are written: queues OUT_R1/A10 or OUT_R2/B3. */
+int rpch_out_send_last(rpch_outbound *m, const rpch_out_input *in);
+
+/* That PDU was given to C-OUT. */
+int rpch_out_last_sent(rpch_outbound *m, const rpch_out_input *in);
+
+/* S-OUT ended: the machine does, too, unless it is past the switch. */
+int rpch_out_server_ended(rpch_outbound *m, const rpch_out_input *in);
+
+/* OUT_R1: drain_timeout has passed, the client's window counts no more. */
+int rpch_out_drain_late(rpch_outbound *m, const rpch_out_input *in);
 
 /* Puts an event through the tables; RPCH_OK or the machine's error. */
 int rpch_out_happen(rpch_outbound *m, rpch_out_event ev,
