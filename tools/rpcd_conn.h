@@ -19,6 +19,8 @@
 typedef struct rpcd_config {
     uint64_t max_call; /* bytes of stub in one call */
     uint32_t window;   /* receive window of S-IN */
+    uint32_t lifetime_reserve; /* bytes of C-OUT's lifetime left when it is
+                                * recycled; 0: never */
     bool banner;       /* ncacn_http: say "ncacn_http/1.0" */
     FILE *log;         /* or NULL */
 } rpcd_config;

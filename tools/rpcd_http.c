@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rpcd_http.c - ncacn_http, the server role of MS-RPCH 3.2.5: two TCP
+ * rpcd_http.c - ncacn_http, the server role of MS-RPCH 3.2.5: TCP
  * connections, S-IN and S-OUT, are paired by the cookie of their first PDU
- * and are one association together.
+ * and are one association together. While a channel is recycled there are two
+ * of its direction, each in a slot of the machine.
  *
  * A virtual connection lives from its first half on and ends when its
- * machine does; it is freed in http_settle() only, and its halves go on as
- * connections that linger.
+ * machine does; it is freed in settle() only. Its TCP connections, and
+ * those that were replaced before, go on as connections that linger.
  */
 #include "rpcd_conn.h"
 
@@ -24,6 +25,9 @@
 /* The connection setup timer of 3.2.5.2.1, ms. */
 #define SETUP_TIMEOUT 900000u
 
+/* How long an old S-OUT is kept for its proxy to drain, ms. */
+#define DRAIN_TIMEOUT 60000u
+
 /* Rounds of moving bytes between the two halves in one turn. */
 #define ROUNDS 8
 
@@ -32,8 +36,8 @@
 typedef struct virtual {
     struct virtual *next; /* in its bucket */
     rpcd_loop *loop;
-    rpcd_conn *in;        /* S-IN, or NULL */
-    rpcd_conn *out;       /* S-OUT, or NULL */
+    rpcd_conn *in[RPCH_SERVER_SLOTS];  /* each S-IN, or NULL */
+    rpcd_conn *out[RPCH_SERVER_SLOTS]; /* each S-OUT, or NULL */
     unsigned long id;     /* for the log: a cookie is a secret */
     rpch_cookie cookie;
     rpch_server machine;
@@ -63,7 +67,8 @@ static bool may_take(void *baton)
 {
     virtual *v = baton;
 
-    return rpch_lane_has_reserve(&v->machine.to_in);
+    return rpch_lane_has_reserve(rpch_server_lane(&v->machine, true,
+                                                  v->machine.in_at));
 }
 
 static void taken(void *baton, uint32_t pdu_len)
@@ -86,6 +91,8 @@ static virtual *virtual_new(rpcd_conn *c, const rpch_cookie *cookie)
     memset(&limits, 0, sizeof(limits));
     limits.receive_window = config->window;
     limits.open_timeout = SETUP_TIMEOUT;
+    limits.recycle_reserve = config->lifetime_reserve;
+    limits.drain_timeout = DRAIN_TIMEOUT;
     rpch_server_init(&v->machine, &limits, 0,
                      config->log != NULL ? log_line : NULL, v, c->loop->now);
     rpcd_rpc_init(&v->assoc, config->max_call, c->port);
@@ -109,23 +116,47 @@ static virtual *virtual_find(const rpch_cookie *cookie)
     return v;
 }
 
+/* Gives up a connection of v, which goes on by itself. */
+static void release(rpcd_conn **at)
+{
+    rpcd_conn *c = *at;
+
+    *at = NULL;
+    if (c != NULL)
+        rpcd_conn_finish(c);
+}
+
 static void virtual_free(virtual *v)
 {
     virtual **at = bucket_of(&v->cookie);
+    const rpch_server *m = &v->machine;
+    int i;
 
     while (*at != v)
         at = &(*at)->next;
     *at = v->next;
     if (v->loop->config->log != NULL)
-        fprintf(v->loop->config->log, "vc %lu: ended: %s: %s\n", v->id,
-                rpch_status_name(v->machine.core.status),
-                v->machine.core.reason != NULL ? v->machine.core.reason : "");
-    if (v->in != NULL)
-        rpcd_conn_finish(v->in);
-    if (v->out != NULL)
-        rpcd_conn_finish(v->out);
+        fprintf(v->loop->config->log,
+                "vc %lu: ended: %s: %s; recycled: %u IN, %u OUT\n", v->id,
+                rpch_status_name(m->core.status),
+                m->core.reason != NULL ? m->core.reason : "",
+                m->in_recycled, m->out_recycled);
+    for (i = 0; i < RPCH_SERVER_SLOTS; i++) {
+        release(&v->in[i]);
+        release(&v->out[i]);
+    }
     rpcd_rpc_free(&v->assoc);
     free(v);
+}
+
+/* The slot of one of the connections in at. */
+static int slot_of(rpcd_conn *const at[RPCH_SERVER_SLOTS], const rpcd_conn *c)
+{
+    int slot = 0;
+
+    while (slot < RPCH_SERVER_SLOTS - 1 && at[slot] != c)
+        slot++;
+    return slot;
 }
 
 /* ---- S-IN ---------------------------------------------------------------- */
@@ -133,13 +164,14 @@ static void virtual_free(virtual *v)
 static size_t in_input(rpcd_conn *c, const uint8_t *p, size_t len)
 {
     virtual *v = c->owner;
+    int slot = slot_of(v->in, c);
     size_t used = 0;
     rpch_step step;
     int rv = RPCH_OK;
 
     while (used < len && rv == RPCH_OK) {
-        rv = rpch_server_in_recv(&v->machine, p + used, len - used, &step,
-                                 c->loop->now);
+        rv = rpch_server_in_recv(&v->machine, slot, p + used, len - used,
+                                 &step, c->loop->now);
         used += step.used;
         if (step.pass != NULL)
             rpcd_rpc_feed(&v->assoc, step.pass, step.pass_len);
@@ -173,7 +205,8 @@ static size_t in_output(rpcd_conn *c, uint8_t *out, size_t room)
 {
     virtual *v = c->owner;
 
-    return lane_output(&v->machine.to_in, out);
+    return lane_output(rpch_server_lane(&v->machine, true, slot_of(v->in, c)),
+                       out);
 }
 
 /* ---- S-OUT --------------------------------------------------------------- */
@@ -181,13 +214,14 @@ static size_t in_output(rpcd_conn *c, uint8_t *out, size_t room)
 static size_t out_input(rpcd_conn *c, const uint8_t *p, size_t len)
 {
     virtual *v = c->owner;
+    int slot = slot_of(v->out, c);
     size_t used = 0;
     rpch_step step;
     int rv = RPCH_OK;
 
     while (used < len && rv == RPCH_OK) {
-        rv = rpch_server_out_recv(&v->machine, p + used, len - used, &step,
-                                  c->loop->now);
+        rv = rpch_server_out_recv(&v->machine, slot, p + used, len - used,
+                                  &step, c->loop->now);
         used += step.used;
         if (step.used == 0)
             break;
@@ -203,23 +237,20 @@ static bool out_wants_input(const rpcd_conn *c)
         && (rpch_server_wants(&v->machine) & RPCH_WANT_SERVER_READ) != 0;
 }
 
+/* What the machine makes after a PDU was sent, the last words to an old
+ * channel among it, is in the next output: the PDU goes first. */
 static size_t out_output(rpcd_conn *c, uint8_t *out, size_t room)
 {
     virtual *v = c->owner;
     rpch_server *m = &v->machine;
-    size_t n = lane_output(&m->to_out, out);
+    int slot = slot_of(v->out, c);
+    size_t n = lane_output(rpch_server_lane(m, false, slot), out);
     uint32_t size;
 
-    while (m->core.state == RPCH_SERVER_OPENED) {
+    while (m->core.state == RPCH_SERVER_OPENED
+           && slot == (int)rpch_server_out_slot(m)) {
         size = rpcd_rpc_pending(&v->assoc);
-        if (size == 0 || size > room - n)
-            break;
-        if (rpch_server_lifetime_left(m) < size) {
-            rpch_server_fail(m, RPCH_E_LIFETIME,
-                             "the lifetime of the OUT channel is used up");
-            break;
-        }
-        if (!rpch_server_may_send(m, size))
+        if (size == 0 || size > room - n || !rpch_server_may_send(m, size))
             break;
         rpcd_rpc_write(&v->assoc, out + n);
         rpch_server_sent(m, size);
@@ -230,9 +261,41 @@ static size_t out_output(rpcd_conn *c, uint8_t *out, size_t room)
 
 /* ---- both ---------------------------------------------------------------- */
 
-static bool move(rpcd_conn *c)
+static bool has_ended(const rpcd_conn *c)
 {
-    return c != NULL && rpcd_conn_move(c);
+    return c != NULL && (c->eof || c->gone);
+}
+
+/* True when the connection in that slot has served, and its last bytes are on
+ * their way. */
+static bool is_served(virtual *v, rpcd_conn *c, bool is_in, int slot)
+{
+    size_t left;
+
+    if (c == NULL || !rpch_server_over(&v->machine, is_in, slot))
+        return false;
+    rpcd_conn_move(c);
+    rpch_lane_buf(rpch_server_lane(&v->machine, is_in, slot), &left);
+    return left == 0 || c->gone;
+}
+
+/* Tells the machine which connections have ended, and lets go of those that
+ * it can do without. */
+static void note_closes(virtual *v)
+{
+    rpch_server *m = &v->machine;
+    int i;
+
+    for (i = 0; i < RPCH_SERVER_SLOTS; i++) {
+        if (has_ended(v->in[i]) || is_served(v, v->in[i], true, i)) {
+            rpch_server_in_closed(m, i);
+            release(&v->in[i]);
+        }
+        if (has_ended(v->out[i]) || is_served(v, v->out[i], false, i)) {
+            rpch_server_out_closed(m, i);
+            release(&v->out[i]);
+        }
+    }
 }
 
 static void note_ends(virtual *v)
@@ -241,13 +304,25 @@ static void note_ends(virtual *v)
 
     if (v->loop->now >= rpch_server_deadline(m))
         rpch_server_timeout(m, v->loop->now);
-    if (v->in != NULL && (v->in->eof || v->in->gone))
-        rpch_server_in_closed(m);
-    if (v->out != NULL && (v->out->eof || v->out->gone))
-        rpch_server_out_closed(m);
+    note_closes(v);
     if (rpcd_rpc_is_over(&v->assoc))
         rpch_server_fail(m, RPCH_E_UNEXPECTED,
                          "the RPC association has ended");
+}
+
+/* Moves what can be moved between all of them; true when something did. */
+static bool move_all(virtual *v)
+{
+    bool moved = false;
+    int i;
+
+    for (i = 0; i < RPCH_SERVER_SLOTS; i++) {
+        if (v->out[i] != NULL)
+            moved = rpcd_conn_move(v->out[i]) || moved;
+        if (v->in[i] != NULL)
+            moved = rpcd_conn_move(v->in[i]) || moved;
+    }
+    return moved;
 }
 
 static bool is_finished(const virtual *v)
@@ -263,32 +338,42 @@ static void watch(const virtual *v, rpcd_conn *c)
     rpcd_conn_watch(c);
 }
 
-static void http_settle(rpcd_conn *c)
+static void watch_all(virtual *v, bool more)
 {
-    virtual *v = c->owner;
+    int i;
+
+    for (i = 0; i < RPCH_SERVER_SLOTS; i++) {
+        if (v->out[i] != NULL)
+            v->out[i]->more = v->out[i]->more || more;
+        watch(v, v->in[i]);
+        watch(v, v->out[i]);
+    }
+}
+
+static void settle(virtual *v)
+{
     bool moved = true;
     int i;
 
     note_ends(v);
     /* Answers and what makes room for them go by turns. */
     for (i = 0; i < ROUNDS && moved && !is_finished(v); i++) {
-        moved = move(v->out);
-        moved = move(v->in) || moved;
+        moved = move_all(v);
         note_ends(v);
     }
     if (!is_finished(v)) {
-        if (moved && v->out != NULL)
-            v->out->more = true;
-        watch(v, v->in);
-        watch(v, v->out);
+        watch_all(v, moved);
         note_ends(v);
     }
     if (is_finished(v)) {
-        /* what the machine said last */
-        move(v->out);
-        move(v->in);
+        move_all(v); /* what the machine said last */
         virtual_free(v);
     }
+}
+
+static void http_settle(rpcd_conn *c)
+{
+    settle(c->owner);
 }
 
 static const rpcd_conn_ops in_ops = {
@@ -301,22 +386,23 @@ static const rpcd_conn_ops out_ops = {
 
 /* ---- a connection whose first PDU is not there yet ----------------------- */
 
-/* c is a half of v from now on. False when v has that half already: a
- * protocol error, which ends v (3.2.5.5.3, 3.2.5.5.4). */
+/* c belongs to v from now on. False when v has no place for it. */
 static bool attach(virtual *v, rpcd_conn *c, bool is_in)
 {
-    if ((is_in ? v->in : v->out) != NULL) {
-        rpch_server_fail(&v->machine, RPCH_E_UNEXPECTED,
-                         "a half of the connection came twice");
-        http_settle(v->in != NULL ? v->in : v->out);
-        return false;
+    int slot = rpch_server_enter(&v->machine, is_in);
+
+    if (slot < 0) {
+        note_closes(v); /* an old connection may have made room */
+        slot = rpch_server_enter(&v->machine, is_in);
     }
+    if (slot < 0)
+        return false;
     c->owner = v;
     if (is_in) {
-        v->in = c;
+        v->in[slot] = c;
         c->ops = &in_ops;
     } else {
-        v->out = c;
+        v->out[slot] = c;
         c->ops = &out_ops;
     }
     return true;
@@ -338,10 +424,10 @@ static void classify(rpcd_conn *c)
     v = rv == RPCH_OK ? virtual_find(&cookie) : NULL;
     if (rv == RPCH_OK && v == NULL)
         v = virtual_new(c, &cookie);
-    if (v != NULL && attach(v, c, is_in))
-        http_settle(c);
-    else
+    if (v == NULL || !attach(v, c, is_in))
         rpcd_conn_finish(c);
+    if (v != NULL)
+        settle(v);
 }
 
 /* Everything stays held until the half is known. */

@@ -50,6 +50,9 @@ static void usage(FILE *to)
           "  --http HOST:PORT   listen for ncacn_http (MS-RPCH 3.2.5)\n"
           "  --max-call N       bytes in one call (default 134217728)\n"
           "  --window N         receive window of ncacn_http (default 65536)\n"
+          "  --lifetime-reserve N\n"
+          "                     bytes left of an OUT channel's lifetime when it\n"
+          "                     is recycled (default 8192; 0: never)\n"
           "  --no-banner        do not say \"ncacn_http/1.0\" first\n"
           "  --log FILE         log each RTS PDU by name\n"
           "  --help             this text\n"
@@ -98,6 +101,7 @@ static int read_options(options *o, int argc, char **argv)
         { "http", required_argument, NULL, 'h' },
         { "max-call", required_argument, NULL, 'm' },
         { "window", required_argument, NULL, 'w' },
+        { "lifetime-reserve", required_argument, NULL, 'r' },
         { "no-banner", no_argument, NULL, 'b' },
         { "log", required_argument, NULL, 'l' },
         { "help", no_argument, NULL, '?' + 128 },
@@ -117,6 +121,10 @@ static int read_options(options *o, int argc, char **argv)
             ok = read_number("--window", optarg, RPCH_WINDOW_MIN,
                              RPCH_WINDOW_MAX, &n);
             o->config.window = (uint32_t)n;
+        } else if (c == 'r') {
+            ok = read_number("--lifetime-reserve", optarg, 0,
+                             RPCH_LIFETIME_MAX, &n);
+            o->config.lifetime_reserve = (uint32_t)n;
         } else if (c == 'b') {
             o->config.banner = false;
         } else if (c == 'l') {
@@ -292,6 +300,7 @@ int main(int argc, char **argv)
 
     o.config.max_call = MAX_CALL_DEFAULT;
     o.config.window = RPCH_WINDOW_DEFAULT;
+    o.config.lifetime_reserve = RPCH_RECYCLE_OUT_DEFAULT;
     o.config.banner = true;
     rv = read_options(&o, argc, argv);
     if (rv != 0)
