@@ -211,6 +211,11 @@ START_TEST(test_outbound_names)
     for (i = 0; i < RPCH_OUT_EV_MAX; i++)
         ck_assert_str_ne(rpch_out_event_name((rpch_out_event)i), "unknown");
     ck_assert_str_eq(rpch_out_state_name(RPCH_OUT_C1W), "C1W");
+    ck_assert_str_eq(rpch_out_state_name(RPCH_OUT_RELEASE), "RELEASE");
+    ck_assert_str_eq(rpch_outbound_table.state_name(RPCH_OUT_RESUME),
+                     "RESUME");
+    ck_assert_str_eq(rpch_outbound_table.event_name(RPCH_OUT_EV_SENT),
+                     "last PDU sent");
     ck_assert_str_eq(rpch_out_event_name(RPCH_OUT_EV_CONN_A1), "CONN/A1");
     ck_assert_str_eq(rpch_out_state_name(RPCH_OUT_STATE_MAX), "unknown");
     ck_assert_str_eq(rpch_out_event_name(RPCH_OUT_EV_MAX), "unknown");
