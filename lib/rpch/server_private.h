@@ -71,8 +71,10 @@ void rpch_sv_ask_for_successor(rpch_server *m);
  * a PDU wait are not told the time. */
 bool rpch_sv_out_timer_unset(const rpch_server *m);
 
-/* Runs the timers of the virtual channels. */
+/* Runs the timer of the virtual IN channel. */
 void rpch_sv_in_timeout(rpch_server *m, rpch_msec now);
+
+/* Runs, or sets, the timer of the virtual OUT channel. */
 void rpch_sv_out_timeout(rpch_server *m, rpch_msec now);
 
 /* n bytes of S-OUT will reach the client. */
