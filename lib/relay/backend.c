@@ -43,6 +43,13 @@ static void hash_text(relay_channel *ch, const char *text, relay_hash *out)
     relay_table_hash(ch->engine->table, text, strlen(text), out);
 }
 
+relay_owner relay_channel_owner(const relay_channel *ch)
+{
+    relay_owner self = ch->engine->self;
+    self.channel = ch->box.number;
+    return self;
+}
+
 static void make_claim(relay_channel *ch, relay_claim *c)
 {
     const relay_job *job = ch->job;
@@ -58,8 +65,8 @@ static void make_claim(relay_channel *ch, relay_claim *c)
     hash_text(ch, ch->r->useragent_ip, &c->address);
     c->max_per_user = job->max_per_user;
     c->max_per_address = job->max_per_address;
-    c->owner = ch->engine->self;
-    c->owner.channel = ch->box.number;
+    c->successor = relay_half_is_successor(&ch->half);
+    c->owner = relay_channel_owner(ch);
     ch->identity = c->identity;
 }
 
@@ -77,7 +84,7 @@ static void table_full(relay_channel *ch)
         RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
 }
 
-static void claim(relay_channel *ch)
+void relay_channel_claim(relay_channel *ch)
 {
     relay_claim c;
     make_claim(ch, &c);
@@ -175,22 +182,35 @@ static void connect_step(relay_channel *ch, rpch_msec now)
     relay_connector_close(&ch->connector);
 }
 
+/* Everything that is decided once, when the first PDU was read. */
+static void begin(relay_channel *ch, rpch_msec now)
+{
+    bool heir = relay_half_is_successor(&ch->half);
+    relay_claim c;
+    ch->claimed = true;
+    name_connection(ch);
+    make_claim(ch, &c); /* the identity, which a successor is known by */
+    ch->open_deadline = now + ch->job->limits.open_timeout;
+    ch->retry = heir || (ch->joined && ch->half.dir == RELAY_IN)
+                ? now : RPCH_NEVER;
+    if (ch->job->refused)
+        refuse(ch, 0, ch->job->refused);
+    else if (!heir)
+        relay_channel_claim(ch);
+}
+
 void relay_channel_open(relay_channel *ch, rpch_msec now)
 {
     ch->end_state = relay_half_state_name(&ch->half);
-    if (!ch->claimed) {
-        ch->claimed = true;
-        name_connection(ch);
-        ch->open_deadline = now + ch->job->limits.open_timeout;
-        ch->retry = ch->joined && ch->half.dir == RELAY_IN ? now : RPCH_NEVER;
-        if (ch->job->refused)
-            refuse(ch, 0, ch->job->refused);
-        else
-            claim(ch);
-    }
+    if (!ch->claimed)
+        begin(ch, now);
     if (!ch->connecting)
         relay_channel_look_at_peer(ch);
-    if (relay_half_core(&ch->half)->status != RPCH_OK)
+    if (relay_half_core(&ch->half)->status == RPCH_OK
+        && relay_half_is_successor(&ch->half) && !ch->own_leg)
+        relay_channel_succeed(ch, now);
+    if (relay_half_core(&ch->half)->status != RPCH_OK
+        || (relay_half_is_successor(&ch->half) && !ch->own_leg))
         return;
     if (ch->joined && ch->half.dir == RELAY_IN)
         relay_channel_seek(ch, now);
@@ -255,7 +275,7 @@ void relay_channel_read_server(relay_channel *ch, rpch_msec now)
     if (ch->server_fd < 0 || (ch->joined && ch->half.dir == RELAY_IN))
         return;
     for (i = 0; i < SERVER_QUOTA; i++) {
-        if (!flush_held(ch, now)
+        if (!flush_held(ch, now) || relay_channel_is_arriving(ch)
             || !(relay_half_wants(&ch->half) & RPCH_WANT_SERVER_READ)
             || !ch->server_readable || ch->server_eof)
             return;
@@ -290,9 +310,17 @@ void relay_channel_flush_server_lane(relay_channel *ch)
             ch->server_eof = true;
             return;
         }
-        rpch_lane_ack(lane, (size_t)n);
+        relay_half_server_ack(&ch->half, (size_t)n);
         ch->server_full = (size_t)n < len;
     }
+}
+
+void relay_channel_shutdown_server(relay_channel *ch)
+{
+    if (ch->shut || !(relay_half_wants(&ch->half) & RPCH_WANT_SHUTDOWN))
+        return;
+    ch->shut = true;
+    shutdown(ch->server_fd, SHUT_WR);
 }
 
 void relay_channel_keepalive(relay_channel *ch)

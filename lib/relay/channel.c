@@ -112,9 +112,7 @@ static bool wants(const relay_channel *ch, unsigned what)
 static void body_ended(relay_channel *ch)
 {
     if (ch->half.dir == RELAY_OUT) {
-        if (ch->half.m.out.core.state == RPCH_OUT_OPEN_START)
-            relay_half_fail(&ch->half, RPCH_E_SYNTAX,
-                            "the request body ended before CONN/A1");
+        rpch_outbound_body_ended(&ch->half.m.out);
         return;
     }
     if (!relay_writer_pending(&ch->writer)) {
@@ -175,7 +173,9 @@ static void respond(relay_channel *ch, rpch_msec now)
     r->status = HTTP_OK;
     r->status_line = "200 Success";
     ap_set_content_type(r, "application/rpc");
-    ap_set_content_length(r, (apr_off_t)ch->job->limits.channel_lifetime);
+    /* A successor has the lifetime that the server was told, 2.2.4.26. */
+    ap_set_content_length(r, (apr_off_t)relay_half_core(&ch->half)
+                             ->limits.channel_lifetime);
     ch->head_sent = true;
     rpch_outbound_responded(&ch->half.m.out, now);
 }
@@ -213,12 +213,31 @@ static void commit(relay_channel *ch)
 {
     if (ch->half.dir != RELAY_OUT || !ch->head_sent)
         return;
-    if (!relay_client_blocked(&ch->client) && ch->client.out_bytes > 0)
+    /* A successor's head may have to go alone: no CONN/A3 follows it. */
+    if (!relay_client_blocked(&ch->client)
+        && (ch->client.out_bytes > 0 || !ch->head_flushed)) {
+        ch->head_flushed = true;
         relay_client_commit(&ch->client);
+    }
     if (ch->writer.full && relay_client_writable(&ch->client)) {
         relay_writer_writable(&ch->writer);
         ch->moved = true;
     }
+}
+
+/* OUT, joined: the role learns how much of the channel's lifetime is used,
+ * and may start its recycling: then there is an RTS PDU more to be moved. */
+static void count_lifetime(relay_channel *ch)
+{
+    const rpch_outbound *out = &ch->half.m.out;
+    size_t before, after;
+    if (!ch->joined || ch->half.dir != RELAY_OUT
+        || ch->join != RELAY_JOIN_DONE || relay_channel_is_arriving(ch))
+        return;
+    (void)rpch_lane_buf(rpch_server_lane(&ch->role, false, 0), &before);
+    rpch_server_spent(&ch->role, out->lifetime_used, out->starved);
+    (void)rpch_lane_buf(rpch_server_lane(&ch->role, false, 0), &after);
+    ch->moved = ch->moved || after != before;
 }
 
 /* Once around all parts; true when something may move again. progress is set
@@ -231,7 +250,7 @@ static bool turn(relay_channel *ch, bool *progress, rpch_msec now)
     ch->moved = w->rpc_moved = w->lane_moved = false;
     ch->end_state = relay_half_state_name(&ch->half);
     read_client(ch, now);
-    if (wants(ch, RPCH_WANT_CONNECT))
+    if (wants(ch, RPCH_WANT_CONNECT | RPCH_WANT_SUCCEED))
         relay_channel_open(ch, now);
     if (ch->joined)
         relay_channel_join_step(ch, now);
@@ -241,6 +260,9 @@ static bool turn(relay_channel *ch, bool *progress, rpch_msec now)
     relay_channel_read_server(ch, now);
     relay_writer_flush(w, now);
     commit(ch);
+    count_lifetime(ch);
+    relay_channel_shutdown_server(ch);
+    relay_channel_succession_step(ch, now);
     note_open(ch);
     note_rpc(ch, now);
     relay_channel_keepalive(ch);
@@ -284,6 +306,7 @@ static void take_events(relay_channel *ch, const short *revents)
         ch->link_full = false;
     if (revents[RELAY_FD_LINK] & (POLLERR | POLLHUP))
         ch->link_ending = true;
+    relay_channel_succession_event(ch, revents[RELAY_FD_SUCCESSION]);
     if (revents[RELAY_FD_EVENT])
         relay_channel_take_mail(ch);
     if (ch->half.dir == RELAY_OUT && ch->client.body_done
@@ -304,9 +327,24 @@ static void look_for_ends(relay_channel *ch)
         relay_half_server_closed(&ch->half);
     if (!ch->server_eof)
         return;
-    if (!out || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
+    /* An old S-OUT: the acks that the queue may wait for cannot come. */
+    if (!out || ch->half.m.out.core.state == RPCH_OUT_DRAIN_R1 || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
                  && !relay_client_blocked(&ch->client)))
         relay_half_server_closed(&ch->half);
+}
+
+/* A predecessor has finished, but not all of it has left: its last PDU, or
+ * the leg. */
+static bool lingers(relay_channel *ch)
+{
+    if (!wants(ch, RPCH_WANT_CLOSE)
+        || relay_half_core(&ch->half)->status != RPCH_E_RECYCLED
+        || ch->linger_over)
+        return false;
+    return relay_channel_is_leaving(ch)
+        || (ch->half.dir == RELAY_OUT && !ch->client.gone
+            && (ch->client.out_bytes > 0
+                || relay_client_blocked(&ch->client)));
 }
 
 void relay_channel_step(relay_channel *ch, const short *revents,
@@ -320,10 +358,15 @@ void relay_channel_step(relay_channel *ch, const short *revents,
            && turn(ch, &progress, now))
         turns++;
     look_for_ends(ch);
+    if (lingers(ch)) {
+        commit(ch);
+        relay_channel_succession_step(ch, now);
+    }
+    ch->lingering = lingers(ch);
     relay_channel_arm(ch, progress, now);
     relay_client_hold(&ch->client);
     ch->again = turns == TURNS;
-    ch->finished = wants(ch, RPCH_WANT_CLOSE);
+    ch->finished = wants(ch, RPCH_WANT_CLOSE) && !ch->lingering;
 }
 
 /* POLLERR and POLLHUP come unasked. */
@@ -344,7 +387,7 @@ static short server_events(relay_channel *ch)
     short events = 0;
     if (ch->server_eof)
         return 0;
-    if (wants(ch, RPCH_WANT_SERVER_READ)
+    if (wants(ch, RPCH_WANT_SERVER_READ) && !relay_channel_is_arriving(ch)
         && (ch->half.dir == RELAY_OUT || !ch->joined))
         events |= POLLIN;
     if (ch->server_full || (ch->half.dir == RELAY_IN && ch->writer.full))
@@ -369,12 +412,16 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
 {
     rpch_msec at = relay_half_deadline(&ch->half);
     short server = server_events(ch);
+    short events;
+    int fd;
     want(&fds[RELAY_FD_CLIENT], ch->client.gone ? -1 : ch->client.fd,
          client_events(ch));
     want(&fds[RELAY_FD_SERVER], server ? ch->server_fd : -1, server);
     want(&fds[RELAY_FD_LINK], ch->link.fd,
          (short)((relay_channel_can_receive(ch) ? POLLIN : 0)
                  | (ch->link_full ? POLLOUT : 0)));
+    fd = relay_channel_succession_fd(ch, &events);
+    want(&fds[RELAY_FD_SUCCESSION], fd, events);
     want(&fds[RELAY_FD_EVENT], ch->box.event_fd, POLLIN);
     if (ch->connecting) {
         want(&fds[RELAY_FD_SERVER], relay_connector_fd(&ch->connector),

@@ -15,6 +15,7 @@
 
 #include "relay/client_io.h"
 #include "relay/engine.h"
+#include "relay/succession.h"
 #include "relay/writer.h"
 #include "rpch/server.h"
 
@@ -23,6 +24,7 @@ enum {
     RELAY_FD_CLIENT,
     RELAY_FD_SERVER,
     RELAY_FD_LINK,
+    RELAY_FD_SUCCESSION,
     RELAY_FD_EVENT,
     RELAY_FD_MAX
 };
@@ -62,13 +64,22 @@ typedef struct relay_channel {
     rpch_server role;        /* OUT, joined: the server role's control half */
     rpch_msec retry;         /* IN, joined: when to look at the table again */
 
+    relay_succession *succ;  /* NULL: no succession yet */
+    bool own_leg;            /* a successor with a connection to the server of
+                              * its own: IN_R1, OUT_R1 */
+    bool leg_lost;           /* the leg was released, and nobody has it */
+    bool shut;               /* sending to the server has been ended */
+
     relay_hash identity;
     relay_ref ref;           /* generation 0: no entry */
     bool claimed;            /* the claim was made, whatever came of it */
     bool open_logged;
-    bool head_sent;          /* OUT: the 200 head went out */
+    bool head_sent;          /* OUT: the 200 head is made */
+    bool head_flushed;       /* and was given to httpd's filters */
     bool moved;              /* something moved in this turn */
     bool again;              /* step at once: the turns were used up */
+    bool lingering;          /* finished, but for what is still to leave */
+    bool linger_over;        /* the time for that is over */
     bool finished;           /* relay_channel_step has nothing more to do */
 
     rpch_msec open_deadline; /* both halves open, RPCH_NEVER afterwards */
@@ -120,6 +131,16 @@ void relay_channel_fail(relay_channel *ch, int status, const char *reason,
  * connection to the server. */
 void relay_channel_open(relay_channel *ch, rpch_msec now);
 
+/* The channel as the table names it. */
+relay_owner relay_channel_owner(const relay_channel *ch);
+
+/* Claims the half in the table, or refuses the channel with a log line. */
+void relay_channel_claim(relay_channel *ch);
+
+/* Connects l to the broker of owner's child, and says HELLO and m. */
+apr_status_t relay_channel_call(relay_channel *ch, relay_link *l,
+                                const relay_owner *owner, const relay_msg *m);
+
 /* Native halves that are not open: ends when the table says that the other
  * half has ended, for then the server will never have both. */
 void relay_channel_look_at_peer(relay_channel *ch);
@@ -141,6 +162,40 @@ void relay_channel_seek(relay_channel *ch, rpch_msec now);
 /* Tells the other half why this one ended, and closes the link. */
 void relay_channel_unjoin(relay_channel *ch);
 
+/* A successor's first PDU was read: finds the connection, and asks its
+ * holder, or decides for a connection to the server of its own (own_leg). */
+void relay_channel_succeed(relay_channel *ch, rpch_msec now);
+
+/* A newcomer asks to succeed this channel; takes over fd. */
+void relay_channel_accept_heir(relay_channel *ch, int fd,
+                               const relay_msg *attach);
+
+/* Moves what can be moved between the two now. */
+void relay_channel_succession_step(relay_channel *ch, rpch_msec now);
+
+/* Successor: the leg is here, but not all of what belongs to it: nothing may
+ * be read from the server yet, and the role is not to be used. */
+bool relay_channel_is_arriving(const relay_channel *ch);
+
+/* Predecessor: the machine has finished in good order, but the leg is still
+ * on its way. */
+bool relay_channel_is_leaving(const relay_channel *ch);
+
+/* The channel ends: a predecessor's successor learns why. Before the half is
+ * released. */
+void relay_channel_succession_end(relay_channel *ch);
+
+/* In whose name the channel releases its half: its own, or that of a
+ * successor that became the holder and could not be sent the leg. */
+relay_owner relay_channel_holder(const relay_channel *ch);
+
+/* Descriptor of the talk, or -1, and the events it waits for. */
+int relay_channel_succession_fd(const relay_channel *ch,
+                                short *events);
+
+/* poll reported something for that descriptor. */
+void relay_channel_succession_event(relay_channel *ch, short revents);
+
 /* Reads from the server socket until it is empty or the half wants no
  * more. */
 void relay_channel_read_server(relay_channel *ch, rpch_msec now);
@@ -151,6 +206,10 @@ long relay_channel_to_server(void *baton, const uint8_t *p, size_t len);
 /* Sends the half's RTS PDUs for the server when the writer does not (OUT:
  * over S-OUT). */
 void relay_channel_flush_server_lane(relay_channel *ch);
+
+/* Ends sending to the server when the half wants it; what the server still
+ * says is read, for closing a socket with unread bytes would reset it. */
+void relay_channel_shutdown_server(relay_channel *ch);
 
 /* Applies the half's keep-alive interval to the server socket when it has
  * changed. */

@@ -41,7 +41,7 @@ static bool owes_error(const relay_channel *ch)
     if (status == RPCH_E_CLOSED || ch->server_fault)
         return !ch->open_logged;
     return status <= RPCH_E_POLICY && status != RPCH_E_LIFETIME
-        && status != RPCH_E_BUG;
+        && status != RPCH_E_RECYCLED && status != RPCH_E_BUG;
 }
 
 static int answer(relay_channel *ch)
@@ -59,7 +59,9 @@ static int answer(relay_channel *ch)
                                          ch->rpc_error ? ch->rpc_error
                                                        : RPC_UNAVAILABLE),
                             NULL, NULL, 0, true);
-    if (is_protocol_error(status))
+    if (status == RPCH_E_RECYCLED)
+        r->status = HTTP_OK;
+    else if (is_protocol_error(status))
         r->status = HTTP_BAD_REQUEST;
     else if (status == RPCH_E_TIMEOUT)
         r->status = HTTP_REQUEST_TIME_OUT;
@@ -110,6 +112,8 @@ static void log_end(relay_channel *ch)
     relay_counters c = relay_half_counters(&ch->half);
     int level = APLOG_INFO;
     const char *tag = "RPX0311";
+    if (status == RPCH_E_RECYCLED && !ch->leg_lost)
+        tag = "RPX0313";
     if (!ch->cause_logged && is_protocol_error(status)) {
         level = APLOG_WARNING;
         tag = "RPX0340";
@@ -133,14 +137,37 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
     RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
                "RPX0312: virtual connection %s of %s to %s ended after "
                "%" APR_UINT64_T_FMT " ms%s: in %" APR_UINT64_T_FMT
-               " bytes, %" APR_UINT64_T_FMT " PDUs; out %" APR_UINT64_T_FMT
-               " bytes, %" APR_UINT64_T_FMT " PDUs; %s first: %s",
+               " bytes, %" APR_UINT64_T_FMT " PDUs, %u recycled; out %"
+               APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT
+               " PDUs, %u recycled; %s first: %s",
                apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
                ch->job->user, ch->job->target, s->lifetime,
                s->was_open ? "" : ", never open",
                s->half[RELAY_IN].rpc_bytes, s->half[RELAY_IN].rpc_pdus,
+               s->recycled[RELAY_IN],
                s->half[RELAY_OUT].rpc_bytes, s->half[RELAY_OUT].rpc_pdus,
+               s->recycled[RELAY_OUT],
                relay_dir_name(s->first_to_leave), s->cause);
+}
+
+/* A predecessor of IN_R1 or OUT_R1 leaves its half to whoever comes back; one
+ * whose leg was moved has none any more, and nothing changes. True when the
+ * connection has ended with it. */
+static bool leave_table(relay_channel *ch, relay_summary *summary)
+{
+    relay_table *t = ch->engine->table;
+    relay_counters counters = relay_half_counters(&ch->half);
+    relay_owner holder = relay_channel_holder(ch);
+    int status = relay_half_core(&ch->half)->status;
+    if (ch->succ && ch->succ->given)
+        memset(&counters, 0, sizeof(counters));
+    if (ch->leg_lost)
+        status = RPCH_E_CLOSED;
+    if (status == RPCH_E_RECYCLED)
+        return relay_table_recycled(t, ch->ref, ch->half.dir, &holder,
+                                    &counters, summary);
+    return relay_table_release(t, ch->ref, ch->half.dir, &holder, &counters,
+                               status, cause_of(ch), summary);
 }
 
 /* The half leaves the table; one that waits for it learns it. */
@@ -148,7 +175,6 @@ static void release(relay_channel *ch)
 {
     relay_summary summary;
     relay_peer peer;
-    relay_counters counters = relay_half_counters(&ch->half);
     bool waiting;
     if (ch->ref.generation == 0)
         return;
@@ -158,9 +184,7 @@ static void release(relay_channel *ch)
            && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir,
                                &peer)
            && peer.owner.pid != 0;
-    if (relay_table_release(ch->engine->table, ch->ref, ch->half.dir,
-                            &counters, relay_half_core(&ch->half)->status,
-                            cause_of(ch), &summary))
+    if (leave_table(ch, &summary))
         log_summary(ch, &summary);
     else if (waiting)
         relay_broker_wake(ch->engine->dir, &ch->engine->self, &peer.owner,
@@ -185,6 +209,7 @@ int relay_channel_end(relay_channel *ch)
     int rc;
     apr_table_setn(ch->r->notes, "RPC_END", cause_of(ch));
     doubt_server(ch);
+    relay_channel_succession_end(ch);
     log_end(ch);
     release(ch);
     relay_channel_unjoin(ch);

@@ -24,7 +24,8 @@ static bool pending(relay_channel *ch)
         || ch->client.out_bytes > 0 || relay_client_blocked(&ch->client)
         || lane_waits(relay_half_to_server(&ch->half))
         || (ch->joined && ch->half.dir == RELAY_OUT
-            && (lane_waits(&ch->role.to_in) || lane_waits(&ch->role.to_out)));
+            && (lane_waits(rpch_server_lane(&ch->role, true, 0))
+                || lane_waits(rpch_server_lane(&ch->role, false, 0))));
 }
 
 static void expire_idle(relay_channel *ch, rpch_msec now)
@@ -54,9 +55,11 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT,
                            "httpd was restarted and RpcProxyDrainTimeout "
                            "is over", NULL);
-    if (ch->stall_deadline <= now)
+    if (ch->stall_deadline <= now) {
+        ch->linger_over = ch->lingering;
         relay_channel_fail(ch, RPCH_E_TIMEOUT, "the receiver took nothing "
                            "for RpcProxyStallTimeout", NULL);
+    }
     if (ch->idle_deadline <= now)
         expire_idle(ch, now);
 }
@@ -77,7 +80,10 @@ static void note_draining(relay_channel *ch)
 void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now)
 {
     note_draining(ch);
-    if (!relay_half_is_open(&ch->half) || !pending(ch))
+    if (ch->lingering && ch->stall_deadline != RPCH_NEVER)
+        return;
+    if (!ch->lingering
+        && (!relay_half_is_open(&ch->half) || !pending(ch)))
         ch->stall_deadline = RPCH_NEVER;
     else if (progress || ch->stall_deadline == RPCH_NEVER)
         ch->stall_deadline = now + ch->job->stall_timeout;

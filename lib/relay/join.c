@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "relay/channel.h"
+#include "rpch/wire.h"
 
 /* The table is looked at again after, ms: a wake-up can be lost when a
  * child ends. */
@@ -33,8 +34,8 @@ bool relay_channel_can_receive(relay_channel *ch)
         return rpch_lane_has_room(&ch->half.m.in.to_server);
     return rpch_lane_has_room(&ch->half.m.out.to_server)
         && rpch_lane_has_room(&ch->half.m.out.to_client)
-        && rpch_lane_has_room(&ch->role.to_in)
-        && rpch_lane_has_room(&ch->role.to_out);
+        && rpch_lane_has_room(rpch_server_lane(&ch->role, true, 0))
+        && rpch_lane_has_room(rpch_server_lane(&ch->role, false, 0));
 }
 
 static void drop_link(relay_channel *ch, rpch_msec retry)
@@ -45,27 +46,33 @@ static void drop_link(relay_channel *ch, rpch_msec retry)
     ch->retry = retry;
 }
 
-static apr_status_t ask(relay_channel *ch, const relay_owner *out)
+apr_status_t relay_channel_call(relay_channel *ch, relay_link *l,
+                                const relay_owner *owner, const relay_msg *m)
 {
     char path[128];
-    relay_msg m;
-    apr_status_t rv = relay_broker_path(ch->engine->dir, out, path,
+    relay_msg hello;
+    apr_status_t rv = relay_broker_path(ch->engine->dir, owner, path,
                                         sizeof(path));
     if (rv == APR_SUCCESS)
-        rv = relay_link_connect(&ch->link, path);
-    memset(&m, 0, sizeof(m));
-    m.type = RELAY_MSG_HELLO;
-    m.pid = ch->engine->self.pid;
-    m.nonce = ch->engine->self.nonce;
+        rv = relay_link_connect(l, path);
+    memset(&hello, 0, sizeof(hello));
+    hello.type = RELAY_MSG_HELLO;
+    hello.pid = ch->engine->self.pid;
+    hello.nonce = ch->engine->self.nonce;
     if (rv == APR_SUCCESS)
-        rv = relay_link_send(&ch->link, &m, -1);
+        rv = relay_link_send(l, &hello, -1);
+    return rv == APR_SUCCESS ? relay_link_send(l, m, -1) : rv;
+}
+
+static apr_status_t ask(relay_channel *ch, const relay_owner *out)
+{
+    relay_msg m;
+    memset(&m, 0, sizeof(m));
     m.type = RELAY_MSG_JOIN;
     m.vc = *relay_half_vc(&ch->half);
     m.identity = ch->identity;
     m.channel = out->channel;
-    if (rv == APR_SUCCESS)
-        rv = relay_link_send(&ch->link, &m, -1);
-    return rv;
+    return relay_channel_call(ch, &ch->link, out, &m);
 }
 
 void relay_channel_seek(relay_channel *ch, rpch_msec now)
@@ -176,7 +183,7 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
                == RPCH_AGAIN)
             peer_ended(ch, RPCH_E_BUG, "an RTS message out of order");
         else if (ch->half.dir == RELAY_OUT)
-            rpch_server_in_rts(&ch->role, m->pdu, m->pdu_len, now);
+            rpch_server_in_rts(&ch->role, 0, m->pdu, m->pdu_len, now);
         break;
     case RELAY_MSG_END:
     case RELAY_MSG_REFUSE:
@@ -213,9 +220,19 @@ static void receive(relay_channel *ch, rpch_msec now)
 static const uint8_t *lane_pdu(const rpch_lane *lane, size_t *len)
 {
     const uint8_t *p = rpch_lane_buf(lane, len);
-    if (p)
-        *len = (size_t)(p[8] | p[9] << 8);
+    size_t n = p && *len >= RPCH_RTS_HEADER_SIZE ? rpch_le16(p + 8) : *len;
+    if (n < *len)
+        *len = n;
     return p;
+}
+
+/* The role's lane or, without one, the half's own. */
+static void lane_sent(relay_channel *ch, rpch_lane *lane, size_t len)
+{
+    if (ch->half.dir == RELAY_IN)
+        relay_half_server_ack(&ch->half, len);
+    else
+        rpch_lane_ack(lane, len);
 }
 
 static void lane_to_link(relay_channel *ch, rpch_lane *lane)
@@ -236,24 +253,25 @@ static void lane_to_link(relay_channel *ch, rpch_lane *lane)
         ch->moved = ch->moved || !ch->link_full;
         if (rv != APR_SUCCESS)
             return;
-        rpch_lane_ack(lane, len);
+        lane_sent(ch, lane, len);
     }
 }
 
 static void feed_role(relay_channel *ch, rpch_msec now)
 {
     rpch_lane *lane = relay_half_to_server(&ch->half);
+    rpch_lane *answers = rpch_server_lane(&ch->role, false, 0);
     const uint8_t *p;
     size_t len;
     while (relay_channel_can_receive(ch)
            && (p = lane_pdu(lane, &len)) != NULL) {
-        rpch_server_out_rts(&ch->role, p, len, now);
-        rpch_lane_ack(lane, len);
+        rpch_server_out_rts(&ch->role, 0, p, len, now);
+        relay_half_server_ack(&ch->half, len);
         ch->moved = true;
     }
-    while ((p = lane_pdu(&ch->role.to_out, &len)) != NULL
+    while ((p = lane_pdu(answers, &len)) != NULL
            && relay_half_server_rts(&ch->half, p, len, now) != RPCH_AGAIN) {
-        rpch_lane_ack(&ch->role.to_out, len);
+        rpch_lane_ack(answers, len);
         ch->moved = true;
     }
     if (ch->role.core.status != RPCH_OK)
@@ -275,8 +293,12 @@ void relay_channel_take_mail(relay_channel *ch)
 {
     relay_msg join;
     int fd;
-    while (relay_registry_take(ch->engine->registry, &ch->box, &fd, &join))
-        accept_join(ch, fd, &join);
+    while (relay_registry_take(ch->engine->registry, &ch->box, &fd, &join)) {
+        if (join.type == RELAY_MSG_ATTACH)
+            relay_channel_accept_heir(ch, fd, &join);
+        else
+            accept_join(ch, fd, &join);
+    }
     if (ch->retry != RPCH_NEVER)
         ch->retry = 0;
     relay_channel_look_at_peer(ch);
@@ -284,12 +306,14 @@ void relay_channel_take_mail(relay_channel *ch)
 
 void relay_channel_join_step(relay_channel *ch, rpch_msec now)
 {
+    if (relay_channel_is_arriving(ch))
+        return;
     receive(ch, now);
     if (ch->half.dir == RELAY_IN) {
         lane_to_link(ch, &ch->half.m.in.to_server);
     } else {
         feed_role(ch, now);
-        lane_to_link(ch, &ch->role.to_in);
+        lane_to_link(ch, rpch_server_lane(&ch->role, true, 0));
     }
 }
 

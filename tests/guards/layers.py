@@ -23,7 +23,7 @@ RPCH_CALLS = ("malloc|calloc|realloc|free|strdup|strndup|alloca|"
 HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
-CORE = {"addr", "broker", "clock", "connector", "half", "link", "msg",
+CORE = {"addr", "broker", "clock", "connector", "half", "leg", "link", "msg",
         "registry", "resolver", "sendq", "table", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"portlist", "route", "value"}

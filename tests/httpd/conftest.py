@@ -13,6 +13,7 @@ import env
 import logs
 import rawclient
 import servers
+import strict_recycling
 import strict_server
 from httpd import Httpd, module_path
 from httpd_conf import Conf
@@ -191,6 +192,15 @@ def backends(_strict_servers, samba_dc, rpch_server):
         _strict_servers[host, port] = server
         return server
     return backends_.Backends(samba_dc, rpch_server, strict_of)
+
+
+@pytest.fixture(scope="session")
+def recycling_server(_strict_servers, rpch_server):
+    """A strict server that recycles, before rpch-server."""
+    server = strict_recycling.RecyclingServer(
+        (rpch_server.host, rpch_server.tcp_port))
+    _strict_servers["recycling"] = server
+    return server
 
 
 @pytest.fixture(autouse=True)

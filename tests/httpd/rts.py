@@ -60,9 +60,33 @@ PDUS = {
                 "AssociationGroupId ClientAddress"),
     "CONN/B3": (0, "ReceiveWindowSize Version"),
     "CONN/C1": (0, "Version ReceiveWindowSize ConnectionTimeout"),
+    # One name for all that have the same bytes: IN_R1/A5 is also IN_R1/A6,
+    # IN_R2/A2, IN_R2/A5 and OUT_R2/A4; OUT_R1/A9 is also A10, A11 and
+    # OUT_R2/B1.
     "IN_R1/A1": (RECYCLE, "Version Cookie Cookie Cookie"),
+    "IN_R1/A2": (RECYCLE | IN_CHANNEL,
+                 "Version Cookie Cookie Cookie ReceiveWindowSize "
+                 "ConnectionTimeout"),
+    "IN_R1/A4": (0, "Destination Version ReceiveWindowSize "
+                    "ConnectionTimeout"),
+    "IN_R1/A5": (0, "Cookie"),
+    "IN_R1/B1": (0, "Empty"),
+    "IN_R1/B2": (0, "ReceiveWindowSize"),
+    "IN_R2/A4": (0, "Destination"),
+    "OUT_R1/A2": (RECYCLE, "Destination"),
     "OUT_R1/A3": (RECYCLE,
                   "Version Cookie Cookie Cookie ReceiveWindowSize"),
+    "OUT_R1/A4": (RECYCLE | OUT_CHANNEL,
+                  "Version Cookie Cookie Cookie ChannelLifetime "
+                  "ReceiveWindowSize ConnectionTimeout"),
+    "OUT_R1/A6": (OUT_CHANNEL, "Destination Version ConnectionTimeout"),
+    "OUT_R1/A7": (OUT_CHANNEL, "Destination Cookie"),
+    "OUT_R1/A9": (0, "ANCE"),
+    "OUT_R2/A6": (0, "Destination ANCE"),
+    "OUT_R2/A7": (OUT_CHANNEL, "Destination Cookie Version"),
+    "OUT_R2/B2": (0, "NegativeANCE"),
+    "OUT_R2/B3": (EOF, "ANCE"),
+    "OUT_R2/C1": (PING, "Empty"),
     "Ping": (PING, ""),
     "Echo": (ECHO, ""),
     "Keep-Alive": (OTHER_CMD, "ClientKeepalive"),
@@ -128,10 +152,14 @@ def _body(name, value):
 
 
 def make(name, *values):
-    """The bytes of the named PDU; values in the order of its commands."""
+    """The bytes of the named PDU; values in the order of those commands that
+    have one."""
     flags, commands = PDUS[name]
-    commands = commands.split()
-    return make_raw(flags, list(zip(commands, values, strict=True)))
+    left = list(values)
+    commands = [(c, left.pop(0) if COMMANDS[NUMBER[c]][1] != "none" else None)
+                for c in commands.split()]
+    assert not left, left
+    return make_raw(flags, commands)
 
 
 def make_raw(flags, commands):

@@ -140,20 +140,13 @@ class Virtual:
         self.vc = vc
         self.legs = {}
         self.a2 = self.b2 = None
+        self.in_cookie = self.out_cookie = None
         self.opened = False
         self.closed = False
         self.out_tx = self.in_rx = None
         self.target = None
         self.ping_bytes = 0
         self.rpc_in = self.rpc_out = 0
-
-    @property
-    def in_cookie(self):
-        return self.b2.all("Cookie")[1]
-
-    @property
-    def out_cookie(self):
-        return self.a2.all("Cookie")[1]
 
     def close(self):
         self.closed = True
@@ -333,9 +326,11 @@ class StrictServer:
         with self.lock:
             if out:
                 virtual.a2 = pdu
+                virtual.out_cookie = pdu.all("Cookie")[1]
                 virtual.out_tx = Sender(pdu.get("ReceiveWindowSize"))
             else:
                 virtual.b2 = pdu
+                virtual.in_cookie = pdu.all("Cookie")[1]
                 virtual.in_rx = Receiver(self.window)
             met = virtual.a2 is not None and virtual.b2 is not None
         if met:

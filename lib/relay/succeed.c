@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * succeed.c - NOTES
+ *
+ * One owner at any time: the table names the successor before the leg is
+ * sent, so that a predecessor that dies afterwards takes nothing with it.
+ * Whoever ends in between looks into the table: the one it names gives the
+ * half back.
+ *
+ * A client may ask for the next successor while the last one has not got its
+ * leg yet. That is not refused: it hears "again", looks into the table once
+ * more and asks whoever holds the half then, until its own time to open is
+ * over.
+ */
+#include <apr_strings.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "relay/channel.h"
+
+/* A holder that was not ready is asked again after, ms. */
+#define AGAIN_MSEC 20
+
+static relay_succession *talk(relay_channel *ch)
+{
+    if (ch->succ == NULL) {
+        ch->succ = apr_pcalloc(ch->r->pool, sizeof(*ch->succ));
+        relay_link_init(&ch->succ->link);
+    }
+    return ch->succ;
+}
+
+static void hang_up(relay_succession *s)
+{
+    relay_link_close(&s->link);
+    s->state = RELAY_SUCC_NONE;
+    s->full = false;
+}
+
+static void refuse(relay_channel *ch, const char *line)
+{
+    RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
+    ch->cause_logged = true;
+    relay_channel_fail(ch, RPCH_E_POLICY, "the successor was refused", line);
+}
+
+/* --- the successor --- */
+
+static void ask(relay_channel *ch, const relay_owner *holder, rpch_msec now)
+{
+    relay_succession *s = talk(ch);
+    rpch_succession what;
+    relay_msg m;
+    memset(&m, 0, sizeof(m));
+    relay_half_succession(&ch->half, &what);
+    m.type = RELAY_MSG_ATTACH;
+    m.pid = ch->engine->self.pid;
+    m.nonce = ch->engine->self.nonce;
+    m.dir = (uint8_t)ch->half.dir;
+    m.vc = what.vc;
+    m.predecessor = what.predecessor;
+    m.successor = what.successor;
+    m.window = what.window;
+    m.identity = ch->identity;
+    m.channel = holder->channel;
+    m.from = ch->box.number;
+    ch->retry = now + AGAIN_MSEC;
+    if (relay_channel_call(ch, &s->link, holder, &m) != APR_SUCCESS) {
+        hang_up(s);
+        return;
+    }
+    s->state = RELAY_SUCC_ASKED;
+    ch->retry = RPCH_NEVER;
+}
+
+void relay_channel_succeed(relay_channel *ch, rpch_msec now)
+{
+    relay_succession *s = talk(ch);
+    relay_peer holder;
+    relay_ref found;
+    if (s->state != RELAY_SUCC_NONE || now < ch->retry)
+        return;
+    if (relay_table_find(ch->engine->table, relay_half_vc(&ch->half),
+                         &ch->identity, ch->half.dir, &found, &holder)
+        && holder.owner.pid != 0) {
+        /* It may become ours before the leg is here. */
+        ch->ref = found;
+        ask(ch, &holder.owner, now);
+    } else if (ch->joined) {
+        refuse(ch, "RPX0325: a successor channel of a virtual connection "
+               "that is not known here; with protocol=ncacn_ip_tcp all "
+               "channels of a connection must come to one httpd");
+    } else {
+        memset(&ch->ref, 0, sizeof(ch->ref));
+        ch->own_leg = true;
+        relay_channel_claim(ch);
+    }
+}
+
+static void refused(relay_channel *ch, const relay_msg *m, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    bool again = m->status == RPCH_AGAIN || m->status == RPCH_E_CLOSED;
+    bool asked = s->state == RELAY_SUCC_ASKED;
+    hang_up(s);
+    if (again && asked) {
+        ch->retry = now + AGAIN_MSEC;
+        return;
+    }
+    refuse(ch, apr_psprintf(ch->r->pool, "RPX0326: the holder of the %s "
+                            "channel of connection %s refuses the successor: "
+                            "%s", relay_dir_name(ch->half.dir),
+                            apr_table_get(ch->r->subprocess_env,
+                                          "RPC_CONNECTION"), m->text));
+}
+
+static void out_of_order(relay_channel *ch, const relay_msg *m)
+{
+    hang_up(ch->succ);
+    relay_channel_fail(ch, RPCH_E_BUG, "a message between predecessor and "
+                       "successor out of order",
+                       apr_pstrcat(ch->r->pool, relay_msg_name(m->type),
+                                   " between predecessor and successor out "
+                                   "of order", NULL));
+}
+
+/* True when all that belongs to the leg is here. */
+static bool complete(const relay_succession *s)
+{
+    return s->tail == 0 && !s->role_missing && !s->link_missing;
+}
+
+static void arrived(relay_channel *ch)
+{
+    RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
+               "RPX0314: %s channel of connection %s to %s succeeds by %s_R2",
+               relay_dir_name(ch->half.dir),
+               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               ch->job->target, relay_dir_name(ch->half.dir));
+    hang_up(ch->succ);
+}
+
+static void take_leg(relay_channel *ch, const relay_msg *m, int fd,
+                     rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    const char *reason = NULL;
+    relay_leg leg;
+    ch->server_fd = fd;
+    ch->server_readable = true;
+    s->state = RELAY_SUCC_ARRIVING;
+    s->tail = m->tail;
+    s->link_missing = ch->joined;
+    s->role_missing = ch->joined && ch->half.dir == RELAY_OUT;
+    if (relay_leg_decode(m->data, m->data_len, ch->half.dir, &leg, &reason)
+        != RPCH_OK)
+        relay_channel_fail(ch, RPCH_E_BUG, "a leg that cannot be read",
+                           reason);
+    else
+        relay_half_adopt(&ch->half, &leg, now);
+}
+
+static void take_role(relay_channel *ch, const relay_msg *m, rpch_msec now)
+{
+    rpch_server_image image;
+    const char *reason = NULL;
+    ch->succ->role_missing = false;
+    if (relay_leg_decode_role(m->data, m->data_len, &image, &reason)
+        != RPCH_OK)
+        relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be read",
+                           reason);
+    else
+        rpch_server_restore(&ch->role, &image, now);
+}
+
+static void take_link(relay_channel *ch, int fd)
+{
+    relay_link_adopt(&ch->link, fd);
+    ch->join = RELAY_JOIN_DONE;
+    ch->retry = RPCH_NEVER;
+    ch->succ->link_missing = false;
+}
+
+static void take_tail(relay_channel *ch, const relay_msg *m)
+{
+    ch->succ->tail -= m->data_len;
+    if (relay_sendq_push(&ch->held, m->data, m->data_len) != APR_SUCCESS)
+        relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
+}
+
+/* Takes m; false when it is not the turn of such a message. fd is the
+ * channel's when the message is one that brings a descriptor. */
+static bool take(relay_channel *ch, const relay_msg *m, int fd, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    bool arriving = s->state == RELAY_SUCC_ARRIVING;
+    if (m->type == RELAY_MSG_ATTACHED && s->state == RELAY_SUCC_ASKED) {
+        s->state = RELAY_SUCC_ATTACHED;
+        relay_half_attached(&ch->half, now);
+    } else if (m->type == RELAY_MSG_MOVE && fd >= 0
+               && s->state == RELAY_SUCC_ATTACHED) {
+        take_leg(ch, m, fd, now);
+    } else if (m->type == RELAY_MSG_ROLE && arriving && s->role_missing) {
+        take_role(ch, m, now);
+    } else if (m->type == RELAY_MSG_LINK && arriving && s->link_missing
+               && fd >= 0) {
+        take_link(ch, fd);
+    } else if (m->type == RELAY_MSG_TAIL && arriving
+               && m->data_len <= s->tail) {
+        take_tail(ch, m);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool brings_fd(const relay_msg *m)
+{
+    return m->type == RELAY_MSG_MOVE || m->type == RELAY_MSG_LINK;
+}
+
+static void hear_predecessor(relay_channel *ch, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    relay_msg m;
+    apr_status_t rv;
+    int fd;
+    while (s->link.fd >= 0) {
+        rv = relay_link_recv(&s->link, &m, &fd);
+        if (APR_STATUS_IS_EAGAIN(rv))
+            return;
+        ch->moved = true;
+        if (rv != APR_SUCCESS) {
+            /* The last words of a channel that ended could have been lost
+             * with its child; the table tells who holds the half now. */
+            memset(&m, 0, sizeof(m));
+            m.status = RPCH_E_CLOSED;
+            apr_cpystrn(m.text, "it ended without a word", sizeof(m.text));
+            refused(ch, &m, now);
+            return;
+        }
+        if (m.type == RELAY_MSG_REFUSE || m.type == RELAY_MSG_END) {
+            refused(ch, &m, now);
+        } else if (take(ch, &m, fd, now)) {
+            fd = brings_fd(&m) ? -1 : fd;
+            if (s->state == RELAY_SUCC_ARRIVING && complete(s))
+                arrived(ch);
+        } else {
+            out_of_order(ch, &m);
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+bool relay_channel_is_arriving(const relay_channel *ch)
+{
+    return ch->succ && ch->succ->state == RELAY_SUCC_ARRIVING;
+}
+
+/* --- the predecessor --- */
+
+/* The channel that this newcomer wants to replace is still on its way. */
+static bool is_coming(const relay_channel *ch, const relay_msg *m)
+{
+    const relay_half *h = &ch->half;
+    const rpch_cookie *mine = h->dir == RELAY_IN ? &h->m.in.channel
+                                                 : &h->m.out.channel;
+    const rpch_cookie *next = h->dir == RELAY_IN ? &h->m.in.successor
+                                                 : &h->m.out.successor;
+    return rpch_cookie_equal(&m->predecessor, next)
+        || (rpch_cookie_equal(&m->predecessor, mine)
+            && !relay_half_is_open(h));
+}
+
+static int judge_heir(relay_channel *ch, const relay_msg *m,
+                      const char **reason)
+{
+    rpch_succession what;
+    int status;
+    *reason = "no such channel to succeed";
+    if (m->dir != ch->half.dir
+        || !rpch_cookie_equal(&m->vc, relay_half_vc(&ch->half))
+        || memcmp(&m->identity, &ch->identity, sizeof(m->identity)) != 0)
+        return RPCH_E_COOKIE;
+    *reason = "the last succession is not over";
+    if (is_coming(ch, m))
+        return RPCH_AGAIN;
+    if (talk(ch)->state != RELAY_SUCC_NONE)
+        return RPCH_E_UNEXPECTED;
+    what.vc = m->vc;
+    what.predecessor = m->predecessor;
+    what.successor = m->successor;
+    what.window = m->window;
+    status = relay_half_attach(&ch->half, &what, reason);
+    return status;
+}
+
+static void tell(relay_link *l, relay_msg_type type, int status,
+                 const char *text)
+{
+    relay_msg m;
+    memset(&m, 0, sizeof(m));
+    m.type = type;
+    m.status = status;
+    apr_cpystrn(m.text, text, sizeof(m.text));
+    (void)relay_link_send(l, &m, -1);
+}
+
+void relay_channel_accept_heir(relay_channel *ch, int fd,
+                               const relay_msg *attach)
+{
+    const char *reason = NULL;
+    relay_succession *s;
+    relay_link l;
+    int status = judge_heir(ch, attach, &reason);
+    relay_link_init(&l);
+    relay_link_adopt(&l, fd);
+    if (status != RPCH_OK) {
+        tell(&l, RELAY_MSG_REFUSE, status, reason ? reason : "not now");
+        relay_link_close(&l);
+        return;
+    }
+    s = talk(ch);
+    s->link.fd = l.fd;
+    s->state = RELAY_SUCC_HOLDER;
+    s->heir.pid = attach->pid;
+    s->heir.nonce = attach->nonce;
+    s->heir.channel = attach->from;
+    tell(&s->link, RELAY_MSG_ATTACHED, RPCH_OK, "");
+}
+
+/* Everything read from the server that was not passed on, in its order,
+ * behind what the writer has not begun to write. */
+static bool collect(relay_channel *ch, relay_leg *leg)
+{
+    relay_sendq *q = &ch->writer.queue;
+    const uint8_t *p;
+    size_t n;
+    bool ok = true;
+    if (ch->half.dir == RELAY_OUT && leg->u.out.tail_len > 0) {
+        ok = relay_sendq_push(q, leg->u.out.tail, leg->u.out.tail_len)
+             == APR_SUCCESS;
+        leg->u.out.tail_len = 0;
+    }
+    while (ok && (p = relay_sendq_front(&ch->held, &n)) != NULL) {
+        ok = relay_sendq_push(q, p, n) == APR_SUCCESS;
+        relay_sendq_drop(&ch->held, n);
+    }
+    return ok;
+}
+
+static bool encode(relay_channel *ch, const relay_leg *leg, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    rpch_server_image image;
+    s->leg = apr_palloc(ch->r->pool, RELAY_MSG_DATA_MAX);
+    if (relay_leg_encode(leg, s->leg, RELAY_MSG_DATA_MAX, &s->leg_len)
+        != RPCH_OK)
+        return false;
+    if (!ch->joined || ch->half.dir != RELAY_OUT)
+        return true;
+    s->role = apr_palloc(ch->r->pool, RELAY_MSG_DATA_MAX);
+    rpch_server_save(&ch->role, &image, now);
+    return relay_leg_encode_role(&image, s->role, RELAY_MSG_DATA_MAX,
+                                 &s->role_len) == RPCH_OK;
+}
+
+/* The machine gives the leg away; from here on the connection is the
+ * successor's. */
+static void release_leg(relay_channel *ch, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    relay_counters counters = relay_half_counters(&ch->half);
+    relay_owner self = relay_channel_owner(ch);
+    relay_leg leg;
+    memset(&leg, 0, sizeof(leg));
+    leg.dir = ch->half.dir;
+    if (relay_half_release(&ch->half, &leg) != RPCH_OK)
+        return;
+    ch->moved = true;
+    s->sent = 0;
+    s->given = collect(ch, &leg) && encode(ch, &leg, now)
+            && relay_table_succeed(ch->engine->table, ch->ref, ch->half.dir,
+                                   &self, &s->heir, &counters);
+    if (!s->given) {
+        tell(&s->link, RELAY_MSG_END, RPCH_E_ROOM, "the leg cannot be moved");
+        hang_up(s);
+        ch->leg_lost = true;
+        return;
+    }
+    s->state = RELAY_SUCC_LEAVING;
+}
+
+/* The leg's descriptors are the successor's alone now: closed, not shut
+ * down. */
+static void left(relay_channel *ch)
+{
+    hang_up(ch->succ);
+    relay_link_close(&ch->link);
+    if (ch->server_fd >= 0)
+        close(ch->server_fd);
+    ch->server_fd = -1;
+}
+
+/* The successor is gone, and the leg with it: nobody else gives the half
+ * back. */
+static void lose_leg(relay_channel *ch)
+{
+    hang_up(ch->succ);
+    ch->leg_lost = true;
+}
+
+/* The message that follows sent ones; false when all are on their way. *fd
+ * goes with it. */
+static bool next_message(relay_channel *ch, relay_msg *m, int *fd)
+{
+    relay_succession *s = ch->succ;
+    size_t n;
+    memset(m, 0, sizeof(*m));
+    *fd = -1;
+    if (s->sent == 1 && s->role == NULL)
+        s->sent++;
+    if (s->sent == 2 && !ch->joined)
+        s->sent++;
+    if (s->sent == 0) {
+        m->type = RELAY_MSG_MOVE;
+        m->data = s->leg;
+        m->data_len = (uint16_t)s->leg_len;
+        m->tail = (uint32_t)ch->writer.queue.bytes;
+        *fd = ch->server_fd;
+    } else if (s->sent == 1) {
+        m->type = RELAY_MSG_ROLE;
+        m->data = s->role;
+        m->data_len = (uint16_t)s->role_len;
+    } else if (s->sent == 2) {
+        m->type = RELAY_MSG_LINK;
+        *fd = ch->link.fd;
+    } else {
+        m->type = RELAY_MSG_TAIL;
+        m->data = relay_sendq_front(&ch->writer.queue, &n);
+        m->data_len = (uint16_t)(n < RELAY_MSG_DATA_MAX ? n
+                                                        : RELAY_MSG_DATA_MAX);
+    }
+    return m->type != RELAY_MSG_TAIL || m->data_len > 0;
+}
+
+static void send_leg(relay_channel *ch)
+{
+    relay_succession *s = ch->succ;
+    apr_status_t rv;
+    relay_msg m;
+    int fd;
+    while (!s->full && s->state == RELAY_SUCC_LEAVING) {
+        if (!next_message(ch, &m, &fd)) {
+            left(ch);
+            return;
+        }
+        rv = relay_link_send(&s->link, &m, fd);
+        s->full = APR_STATUS_IS_EAGAIN(rv);
+        if (rv != APR_SUCCESS && !s->full)
+            lose_leg(ch);
+        if (rv != APR_SUCCESS)
+            return;
+        ch->moved = true;
+        if (m.type == RELAY_MSG_TAIL)
+            relay_sendq_drop(&ch->writer.queue, m.data_len);
+        else
+            s->sent++;
+    }
+}
+
+/* A successor has nothing to say: what can be heard is that it ended. */
+static void hear_heir(relay_channel *ch)
+{
+    relay_succession *s = ch->succ;
+    relay_msg m;
+    int fd;
+    apr_status_t rv = relay_link_recv(&s->link, &m, &fd);
+    if (APR_STATUS_IS_EAGAIN(rv))
+        return;
+    if (rv == APR_SUCCESS && fd >= 0)
+        close(fd);
+    ch->moved = true;
+    if (s->state == RELAY_SUCC_LEAVING) {
+        lose_leg(ch);
+        return;
+    }
+    hang_up(s);
+    relay_half_detach(&ch->half);
+    RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
+               "RPX0315: the successor of the %s channel of connection %s "
+               "ended before it took the leg", relay_dir_name(ch->half.dir),
+               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"));
+}
+
+/* The client or the server dismissed the successor (IN_R2/A5 with another
+ * cookie, OUT_R2/B2): the channel goes on without it. */
+static void dismiss(relay_channel *ch)
+{
+    if (!relay_half_dismissed(&ch->half))
+        return;
+    tell(&ch->succ->link, RELAY_MSG_REFUSE, RPCH_E_COOKIE,
+         "the predecessor dismissed it");
+    hang_up(ch->succ);
+}
+
+bool relay_channel_is_leaving(const relay_channel *ch)
+{
+    return ch->succ && ch->succ->state == RELAY_SUCC_LEAVING;
+}
+
+/* --- both --- */
+
+void relay_channel_succession_step(relay_channel *ch, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    if (s == NULL || s->state == RELAY_SUCC_NONE)
+        return;
+    if (s->state < RELAY_SUCC_HOLDER) {
+        hear_predecessor(ch, now);
+        return;
+    }
+    if (s->state == RELAY_SUCC_HOLDER)
+        dismiss(ch);
+    if (s->state != RELAY_SUCC_NONE)
+        hear_heir(ch);
+    if (s->state == RELAY_SUCC_HOLDER
+        && (relay_half_wants(&ch->half) & RPCH_WANT_RELEASE))
+        release_leg(ch, now);
+    if (s->state == RELAY_SUCC_LEAVING)
+        send_leg(ch);
+}
+
+void relay_channel_succession_end(relay_channel *ch)
+{
+    relay_succession *s = ch->succ;
+    const rpch_core *core = relay_half_core(&ch->half);
+    if (s == NULL)
+        return;
+    if (s->state == RELAY_SUCC_HOLDER)
+        tell(&s->link, RELAY_MSG_END, RPCH_E_POLICY,
+             core->reason ? core->reason : "ended");
+    if (s->state == RELAY_SUCC_LEAVING)
+        lose_leg(ch);
+    hang_up(s);
+}
+
+relay_owner relay_channel_holder(const relay_channel *ch)
+{
+    return ch->leg_lost && ch->succ->given ? ch->succ->heir
+                                           : relay_channel_owner(ch);
+}
+
+int relay_channel_succession_fd(const relay_channel *ch, short *events)
+{
+    const relay_succession *s = ch->succ;
+    *events = 0;
+    if (s == NULL || s->link.fd < 0)
+        return -1;
+    *events = (short)(POLLIN | (s->full ? POLLOUT : 0));
+    return s->link.fd;
+}
+
+void relay_channel_succession_event(relay_channel *ch, short revents)
+{
+    if (ch->succ && (revents & POLLOUT))
+        ch->succ->full = false;
+}
