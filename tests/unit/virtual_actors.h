@@ -125,19 +125,32 @@ static inline bool plain_reads(void)
     return true;
 }
 
+/* Nor has the server more than one S-IN and one S-OUT. */
+static inline int server_in_recv(rpch_server *m, const uint8_t *in, size_t len,
+                                 rpch_step *step, rpch_msec now)
+{
+    return rpch_server_in_recv(m, 0, in, len, step, now);
+}
+
+static inline int server_out_recv(rpch_server *m, const uint8_t *in,
+                                  size_t len, rpch_step *step, rpch_msec now)
+{
+    return rpch_server_out_recv(m, 0, in, len, step, now);
+}
+
 /* S-IN to the server. */
 static inline bool server_reads_in(void)
 {
     if (rig_joined())
         return plain_reads();
-    READ(SIN_UP, rpch_server_in_recv, &rig.server,
+    READ(SIN_UP, server_in_recv, &rig.server,
          rig_sink(&rig.up, step.pass, step.pass_len, step.last));
 }
 
 /* S-OUT to the server role. */
 static inline bool server_reads_out(void)
 {
-    READ(SOUT_UP, rpch_server_out_recv, &rig.server, ck_abort());
+    READ(SOUT_UP, server_out_recv, &rig.server, ck_abort());
 }
 
 /* The server writes S-IN and S-OUT. */
@@ -150,11 +163,8 @@ static inline bool server_writes(void)
         rig_make(&rig.down, h);
     if (rig_joined())
         return rig_write(SERVER, NULL, h, &rig.pipe[SOUT_DOWN]);
-    if (h->n && !h->begun && rig.server.core.state == RPCH_SERVER_OPENED
-        && rpch_server_lifetime_left(&rig.server) < h->pdu[0])
-        rpch_server_fail(&rig.server, RPCH_E_LIFETIME, "used up");
-    moved = rig_write(SERVER, &rig.server.to_in, NULL, &rig.pipe[SIN_DOWN]);
-    return rig_write(SERVER, &rig.server.to_out, h, &rig.pipe[SOUT_DOWN])
+    moved = rig_write(SERVER, &rig.server.in[0].lane, NULL, &rig.pipe[SIN_DOWN]);
+    return rig_write(SERVER, &rig.server.out[0].lane, h, &rig.pipe[SOUT_DOWN])
         || moved;
 }
 
@@ -175,9 +185,9 @@ static inline bool hand_over(rpch_lane *lane, int to, bool in_side)
     else if (rpch_server_wants(&rig.server) == 0)
         return false;
     else if (in_side)
-        rv = rpch_server_in_rts(&rig.server, p, len, rig.now);
+        rv = rpch_server_in_rts(&rig.server, 0, p, len, rig.now);
     else
-        rv = rpch_server_out_rts(&rig.server, p, len, rig.now);
+        rv = rpch_server_out_rts(&rig.server, 0, p, len, rig.now);
     if (rv == RPCH_AGAIN)
         return false;
     rpch_lane_ack(lane, len);
@@ -189,10 +199,11 @@ static inline bool join_works(void)
 {
     if (!rig_joined())
         return false;
+    rpch_server_spent(&rig.server, rig.out.lifetime_used, rig.out.starved);
     return hand_over(&rig.in.to_server, SERVER, true)
         || hand_over(&rig.out.to_server, SERVER, false)
-        || hand_over(&rig.server.to_in, INBOUND, true)
-        || hand_over(&rig.server.to_out, OUTBOUND, false);
+        || hand_over(&rig.server.in[0].lane, INBOUND, true)
+        || hand_over(&rig.server.out[0].lane, OUTBOUND, false);
 }
 
 /* The first PDU that waits at an end is done with. */
@@ -250,11 +261,11 @@ static inline bool ends_spread(void)
     if (in && !cl)
         rpch_client_in_closed(&rig.client, 0);
     if (in && !sv)
-        rpch_server_in_closed(&rig.server);
+        rpch_server_in_closed(&rig.server, 0);
     if (out && !cl)
         rpch_client_out_closed(&rig.client, 0);
     if (out && !sv)
-        rpch_server_out_closed(&rig.server);
+        rpch_server_out_closed(&rig.server, 0);
     return !(cl == in && in == out && out == sv);
 }
 

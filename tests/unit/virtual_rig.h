@@ -122,6 +122,10 @@ static inline void rig_start(const rpch_limits *l, unsigned flags, int how,
                        rig.now);
     rpch_server_init(&rig.server, l, flags & RPCH_JOINED, rig_log,
                      rig.seen[SERVER], rig.now);
+    if (!(flags & RPCH_JOINED)) {
+        role_check(rpch_server_enter(&rig.server, true) == 0);
+        role_check(rpch_server_enter(&rig.server, false) == 0);
+    }
 }
 
 /* Size of the k-th PDU of a direction. */
