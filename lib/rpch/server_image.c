@@ -137,7 +137,7 @@ int rpch_server_restore(rpch_server *m, const rpch_server_image *image,
     out->coming = image->out_coming;
     out->lifetime = image->out_lifetime;
     out->used = image->out_used;
-    out->tx.off = true;
+    out->tx.off = image->has_out;
     (void)rpch_lane_put(&out->lane, image->to_out, image->to_out_len);
     return RPCH_OK;
 }

@@ -54,7 +54,7 @@ void rpch_sv_look_at_lifetime(rpch_server *m)
     rpch_server_out *s = rpch_sv_out(m);
     uint32_t reserve = m->core.limits.recycle_reserve;
 
-    if (m->core.state != RPCH_SERVER_OPENED || reserve == 0 || m->leaving)
+    if (m->core.state != RPCH_SERVER_OPENED || reserve == 0)
         return;
     /* With a reserve above its lifetime a channel would never be anything but
      * replaced. */

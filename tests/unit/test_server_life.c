@@ -200,24 +200,34 @@ END_TEST
 static void pass_on(rpch_msec now, rpch_msec then)
 {
     rpch_limits l = recycling_limits();
-    rpch_server_image image;
-    rpch_server before = sv;
+    rpch_server_image image, again;
+    rpch_server was = sv;
 
     rpch_server_save(&sv, &image, now);
     rpch_server_init(&sv, &l, RPCH_JOINED, NULL, NULL, then);
     ck_assert_int_eq(rpch_server_restore(&sv, &image, then), RPCH_OK);
-    ck_assert_int_eq(sv.core.state, before.core.state);
-    ck_assert_int_eq(sv.in_state, before.in_state);
-    ck_assert_int_eq(sv.out_state, before.out_state);
-    ck_assert(rpch_cookie_equal(&sv.vc, &before.vc));
-    ck_assert(rpch_cookie_equal(&sv.group, &before.group));
-    ck_assert_uint_eq(sv.address.addr[3], before.address.addr[3]);
-    ck_assert_uint_eq(sv.out[0].used, before.out[0].used);
-    ck_assert_uint_eq(sv.out[0].lifetime, before.out[0].lifetime);
-    ck_assert_uint_eq(sv.notified, before.notified);
-    ck_assert_uint_eq(waiting(to_in()), waiting(&before.in[0].lane));
-    ck_assert_uint_eq(waiting(to_out()), waiting(&before.out[0].lane));
-    ck_assert(rpch_server_wants(&sv) == rpch_server_wants(&before));
+    rpch_server_save(&sv, &again, then);
+    ck_assert_int_eq(memcmp(&image, &again, sizeof(image)), 0);
+    ck_assert_int_eq(sv.core.state, was.core.state);
+    ck_assert_int_eq(sv.out_state, was.out_state);
+    ck_assert(rpch_cookie_equal(&sv.vc, &was.vc));
+    ck_assert(rpch_cookie_equal(&sv.group, &was.group));
+    ck_assert(rpch_cookie_equal(&sv.in[0].channel, &was.in[0].channel));
+    ck_assert(rpch_cookie_equal(&sv.out[0].channel, &was.out[0].channel));
+    ck_assert(rpch_cookie_equal(&sv.out[0].previous, &was.out[0].previous));
+    ck_assert(rpch_cookie_equal(&sv.out[0].coming, &was.out[0].coming));
+    ck_assert_uint_eq(sv.address.addr[3], was.address.addr[3]);
+    ck_assert_uint_eq(sv.in_window, was.in_window);
+    ck_assert_uint_eq(sv.in_timeout, was.in_timeout);
+    ck_assert_uint_eq(sv.out[0].used, was.out[0].used);
+    ck_assert_uint_eq(sv.out[0].lifetime, was.out[0].lifetime);
+    ck_assert_uint_eq(sv.out[0].tx.off, was.out[0].tx.off);
+    ck_assert_uint_eq(sv.notified, was.notified);
+    ck_assert_uint_eq(sv.in_recycled, was.in_recycled);
+    ck_assert_uint_eq(sv.out_recycled, was.out_recycled);
+    ck_assert_uint_eq(waiting(to_in()), waiting(&was.in[0].lane));
+    ck_assert_uint_eq(waiting(to_out()), waiting(&was.out[0].lane));
+    ck_assert_uint_eq(rpch_server_wants(&sv), rpch_server_wants(&was));
 }
 
 START_TEST(test_server_life_image_opened)

@@ -245,7 +245,10 @@ START_TEST(test_server_recycle_out_r2)
     check_lane(to_out(), "05001403 10000000 20000000 00000000 00000200"
                          "0d000000 00000000 0a000000");
     ck_assert_uint_eq(rpch_server_deadline(&sv), 901000);
+    rpch_server_sent(&sv, 500);
+    sent += 500;
     ck_assert_int_eq(ack_out(0, 0xb8, (uint32_t)sent), RPCH_OK);
+    ck_assert_uint_eq(sv.out[0].tx.avail, 65536);
     ck_assert_int_eq(in_cookie(0, RPCH_OUT_R2_A8, 0xb8), RPCH_OK);
     check_lane(to_out(), ANCE);
     ck_assert_uint_eq(rpch_server_deadline(&sv), RPCH_NEVER);
