@@ -12,6 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rpch/base64.h"
+#include "rpch/bind.h"
+#include "rpch/eeinfo.h"
 #include "rpch/rts_table.h"
 #include "rpch/wire.h"
 
@@ -155,6 +158,24 @@ static void print_rts(dump *d, const uint8_t *p, size_t len)
         print_hex(p, len);
 }
 
+/* The interfaces that a bind or alter_context asks for. */
+static void print_bind(const dump *d)
+{
+    char text[RPCH_UUID_TEXT_SIZE];
+    const char *reason = "";
+    rpch_bind_context c;
+    rpch_bind b;
+    unsigned i;
+
+    if (rpch_bind_parse(d->pdu, d->pdu_len, &b, &reason) != RPCH_OK) {
+        printf(" (%s)", reason);
+        return;
+    }
+    for (i = 0; rpch_bind_context_at(&b, i, &c); i++)
+        printf(" interface=%s/%u.%u", rpch_uuid_text(c.interface.uuid, text),
+               c.interface.major, c.interface.minor);
+}
+
 static void print_rpc(dump *d, const rpch_pdu *pdu)
 {
     const uint8_t *at = d->pdu + OPNUM_AT;
@@ -173,6 +194,9 @@ static void print_rpc(dump *d, const rpch_pdu *pdu)
     if (pdu->ptype == RPCH_PTYPE_REQUEST && d->pdu_len >= OPNUM_AT + 2)
         printf(" opnum=%u", pdu->big_endian ? rpch_be16(at)
                                             : rpch_le16(at));
+    if (pdu->ptype == RPCH_PTYPE_BIND
+        || pdu->ptype == RPCH_PTYPE_ALTER_CONTEXT)
+        print_bind(d);
     putchar('\n');
     if (d->hex)
         print_hex(d->pdu, d->pdu_len);
@@ -224,6 +248,53 @@ static uint64_t content_length(const dump *d)
     return UINT64_MAX;
 }
 
+static void print_ee_param(const rpch_ee_param *p)
+{
+    switch (p->type) {
+    case RPCH_EE_ANSI:
+    case RPCH_EE_UNICODE:
+        printf(" \"%s\"", p->text);
+        return;
+    case RPCH_EE_NONE:
+        fputs(" none", stdout);
+        return;
+    default:
+        printf(" %s=%" PRId64, rpch_ee_type_name(p->type), p->number);
+    }
+}
+
+/* Prints the records of EEInfo in a reason phrase of len characters, one a
+ * line. */
+static void print_eeinfo(const char *line, size_t len)
+{
+    static const char mark[] = ", EEInfo: ";
+    uint8_t blob[RPCH_EE_BLOB_MAX];
+    rpch_ee_record r[RPCH_EE_RECORDS_MAX];
+    const char *reason = "not base64";
+    unsigned n = 0, i, j;
+    size_t at = 0, size;
+
+    while (at + sizeof mark <= len && memcmp(line + at, mark, sizeof mark - 1))
+        at++;
+    if (at + sizeof mark > len)
+        return;
+    at += sizeof mark - 1;
+    if (rpch_base64_decode(line + at, len - at, blob, sizeof blob, &size)
+            != RPCH_OK
+        || rpch_ee_decode(blob, size, r, RPCH_EE_RECORDS_MAX, &n, &reason)
+            != RPCH_OK)
+        printf("    EEInfo: %s\n", reason);
+    for (i = 0; i < n; i++) {
+        printf("    EEInfo: computer=%s pid=%" PRIu32 " component=%" PRIu32
+               " status=0x%" PRIx32 " location=%u flags=%u",
+               r[i].has_computer ? r[i].computer : "-", r[i].pid,
+               r[i].component, r[i].status, r[i].location, r[i].flags);
+        for (j = 0; j < r[i].params; j++)
+            print_ee_param(&r[i].param[j]);
+        putchar('\n');
+    }
+}
+
 /* Prints the first line of the head, and decides what its body is. */
 static void end_head(dump *d)
 {
@@ -237,6 +308,7 @@ static void end_head(dump *d)
         putchar(c >= ' ' && c <= '~' ? c : '?');
     }
     putchar('\n');
+    print_eeinfo(d->head, i);
     d->head[d->head_len] = '\0';
     length = content_length(d);
     response = d->head_len > 12 && memcmp(d->head, "HTTP/", 5) == 0;
@@ -334,7 +406,9 @@ static void usage(FILE *to)
           "              are secrets, and elsewhere cut to 4 bytes\n"
           "  -h, --help  print this\n"
           "\n"
-          "An RTS PDU has all names that MS-RPCH 2.2.4 gives to its bytes.\n"
+          "An RTS PDU has all names that MS-RPCH 2.2.4 gives to its bytes, a\n"
+          "bind the interfaces that it asks for, an error response the records\n"
+          "of its EEInfo.\n"
           "Exit status: 0, 1 when the input has an error, 2 for wrong usage.\n",
           to);
 }

@@ -84,12 +84,37 @@ check "an address" 0
 { bind; request; request_be
   bytes 05 00 63 03 10 00 00 00 10 00 00 00 00 00 00 00; } >"$dir/in"
 cat >"$dir/want" <<'END'
-0 24 bind flags=0x03 call_id=2 frag_length=24
+0 24 bind flags=0x03 call_id=2 frag_length=24 (too short for a bind)
 24 24 request flags=0x03 call_id=16909060 frag_length=24 auth_length=8 opnum=298
 48 24 request flags=0x83 call_id=16909060 frag_length=24 big-endian opnum=298
 72 16 ptype=99 flags=0x03 call_id=0 frag_length=16
 END
 check "RPC PDUs" 0
+
+echo_uuid() { bytes c5 5e a1 60 e8 4d d7 11 a6 37 00 50 56 a2 01 82; }
+ndr() { bytes 04 5d 88 8a eb 1c c9 11 9f e8 08 00 2b 10 48 60 02 00 00 00; }
+{ bytes 05 00 0b 03 10 00 00 00 74 00 00 00 02 00 00 00 \
+        d0 16 d0 16 00 00 00 00 02 00 00 00
+  bytes 00 00 01 00; echo_uuid; bytes 01 00 03 00; ndr
+  bytes 01 00 01 00; echo_uuid; bytes 02 00 00 00; ndr; } >"$dir/in"
+cat >"$dir/want" <<'END'
+0 116 bind flags=0x03 call_id=2 frag_length=116 interface=60a15ec5-4de8-11d7-a637-005056a20182/1.3 interface=60a15ec5-4de8-11d7-a637-005056a20182/2.0
+END
+check "the interfaces of a bind" 0
+
+{ printf 'HTTP/1.1 503 RPC Error: 6ba, EEInfo: '
+  printf 'ARAIAMzMzMxAAAAAAAAAAAAAAgACAAAAAAAAAAIAAgAqAAAAAAAAAAAAAAAAAAAA'
+  printf 'DgAAALoGAACgBQAAAgAAAAMAAwD/////BgAGAAAAAAA=\r\n'
+  printf 'Content-Length: 0\r\n\r\n'
+  printf 'HTTP/1.1 503 RPC Error: 6ba, EEInfo: AAAA\r\n'
+  printf 'Content-Length: 0\r\n\r\n'; } >"$dir/in"
+cat >"$dir/want" <<'END'
+0 168 http HTTP/1.1 503 RPC Error: 6ba, EEInfo: ARAIAMzMzMxAAAAAAAAAAAAAAgACAAAAAAAAAAIAAgAqAAAAAAAAAAAAAAAAAAAADgAAALoGAACgBQAAAgAAAAMAAwD/////BgAGAAAAAAA=
+    EEInfo: computer=- pid=42 component=14 status=0x6ba location=1440 flags=0 LongVal=-1 none
+168 64 http HTTP/1.1 503 RPC Error: 6ba, EEInfo: AAAA
+    EEInfo: it ends too early
+END
+check "EEInfo" 0 --http
 
 { printf 'ncacn_http/1.0'; ping; } >"$dir/in"
 cat >"$dir/want" <<'END'
@@ -181,7 +206,7 @@ check "a bad header" 1
   bytes 00 00; } >"$dir/in"
 cat >"$dir/want" <<'END'
 0 20 Ping flags=PING
-20 24 bind flags=0x03 call_id=2 frag_length=24
+20 24 bind flags=0x03 call_id=2 frag_length=24 (too short for a bind)
 rpch-dump: offset 44: the input ends inside this PDU
 END
 check "an unfinished PDU" 1
