@@ -54,11 +54,9 @@ static int answer(relay_channel *ch)
     if (ch->head_sent)
         return OK;
     if (owes_error(ch))
-        return relay_answer(r, HTTP_SERVICE_UNAVAILABLE,
-                            apr_psprintf(r->pool, "503 RPC Error: %x",
-                                         ch->rpc_error ? ch->rpc_error
-                                                       : RPC_UNAVAILABLE),
-                            NULL, NULL, 0, true);
+        return relay_answer_error(r, ch->rpc_error ? ch->rpc_error
+                                                   : RPC_UNAVAILABLE,
+                                  ch->job->extended_errors);
     if (status == RPCH_E_RECYCLED)
         r->status = HTTP_OK;
     else if (is_protocol_error(status))

@@ -39,6 +39,7 @@ typedef struct relay_job {
                                 * like an unreachable server */
     uint32_t max_per_user;     /* channels; 0: no limit */
     uint32_t max_per_address;
+    bool extended_errors;      /* EEInfo in error responses */
 } relay_job;
 
 /* Makes the engine: the table and the directory of the broker sockets.
@@ -80,5 +81,12 @@ void relay_engine_stats(relay_engine *e, relay_stats *out);
 int relay_answer(request_rec *r, int status, const char *status_line,
                  const char *content_type, const void *body, size_t len,
                  bool close);
+
+/* Writes the error response of 2.1.2.1.3, "503 RPC Error: 6ba", after which
+ * the connection ends. extended: with EEInfo, which names the ServerName, the
+ * process, the time and what the client asked for (RPC_TARGET of the
+ * environment) and nothing else: a refused target looks like one that does not
+ * answer. */
+int relay_answer_error(request_rec *r, unsigned code, bool extended);
 
 #endif

@@ -47,8 +47,7 @@ int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
     if (ch == NULL) {
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0303: no descriptors for another "
                    "channel; raise the limit of open files");
-        return relay_answer(r, HTTP_SERVICE_UNAVAILABLE, "503 RPC Error: 6bb",
-                            NULL, NULL, 0, true);
+        return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
     run(ch);
     return relay_channel_end(ch);

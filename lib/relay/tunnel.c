@@ -401,8 +401,7 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
     if (t == NULL) {
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0357: no descriptors for another "
                    "connection; raise the limit of open files");
-        return relay_answer(r, HTTP_SERVICE_UNAVAILABLE, "503 RPC Error: 6bb",
-                            NULL, NULL, 0, true);
+        return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
     for (;;) {
         relay_tunnel_step(t, revents, relay_now());

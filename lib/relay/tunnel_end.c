@@ -8,7 +8,6 @@
  * possible.
  */
 #include <apr_general.h>
-#include <apr_strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -183,11 +182,9 @@ static int answer(relay_tunnel *t)
         relay_client_drop(&t->client);
         return OK;
     }
-    return relay_answer(r, HTTP_SERVICE_UNAVAILABLE,
-                        apr_psprintf(r->pool, "503 RPC Error: %x",
-                                     t->rpc_error ? t->rpc_error
-                                                  : RPC_UNAVAILABLE),
-                        NULL, NULL, 0, true);
+    return relay_answer_error(r, t->rpc_error ? t->rpc_error
+                                              : RPC_UNAVAILABLE,
+                              t->job->extended_errors);
 }
 
 int relay_tunnel_end(relay_tunnel *t)

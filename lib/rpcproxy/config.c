@@ -53,6 +53,9 @@ typedef struct row {
     ROW(RPCPROXY_VERSION1, "RpcProxyVersion1", \
         SWITCH, 0, 0, 1, false, \
         "On accepts RPC_CONNECT, version 1 of RPC over HTTP") \
+    ROW(RPCPROXY_EXTENDED_ERRORS, "RpcProxyExtendedErrors", \
+        SWITCH, 0, 0, 1, false, \
+        "On adds extended error information to error responses") \
     ROW(RPCPROXY_CONNECT_TIMEOUT, "RpcProxyConnectTimeout", \
         DURATION, 10 * SECOND, 100, HOUR, false, \
         "time to resolve and connect to the server, all addresses") \

@@ -375,6 +375,7 @@ static relay_job *make_job(const entry *e)
     job->max_per_user = (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_USER);
     job->max_per_address =
         (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_ADDRESS);
+    job->extended_errors = rpcproxy_get(conf, RPCPROXY_EXTENDED_ERRORS) != 0;
     apr_table_setn(r->subprocess_env, "RPC_TARGET", target);
     apr_table_setn(r->subprocess_env, "RPC_CHANNEL",
                    e->version1 ? "v1" : e->dir == RELAY_IN ? "in" : "out");
@@ -407,8 +408,8 @@ static int relay(const entry *e)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, e->r,
                       "RPX0228: refused: the engine of this child process "
                       "could not be started, see the log of its start");
-        return relay_answer(e->r, HTTP_SERVICE_UNAVAILABLE,
-                            "503 RPC Error: 6bb", NULL, NULL, 0, true);
+        return relay_answer_error(
+            e->r, 0x6bb, rpcproxy_get(e->conf, RPCPROXY_EXTENDED_ERRORS) != 0);
     }
     job = make_job(e);
     send_continue(e->r);
