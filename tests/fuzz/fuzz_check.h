@@ -5,6 +5,8 @@
 
 #include "fuzz_machine.h"
 
+#include "../unit/visit_log.h"
+
 /* A step is within its input; a slice lies in what was consumed or in what
  * the machine holds, and says what a caller needs to know. */
 static inline void fuzz_check_step(const rpch_step *step, size_t len)
@@ -88,6 +90,7 @@ static inline void fuzz_visit(void *baton, rpch_table_id id, int event,
     }
     fuzz_check(event < FUZZ_EVENTS_MAX && state < FUZZ_STATES_MAX);
     fuzz_cells[id][event][state] = 1;
+    visit_log(NULL, id, event, state);
 }
 
 /* A log that is read and thrown away. */

@@ -52,6 +52,16 @@ def captures():
                 yield name[:-len(".bin")], f.read(STREAM_MAX)
 
 
+def pdus(stream):
+    """The whole PDUs of a stream."""
+    while len(stream) >= 16:
+        n = int.from_bytes(stream[8:10], "little")
+        if n < 16 or n > len(stream):
+            break
+        yield stream[:n]
+        stream = stream[n:]
+
+
 def message(kind, fields):
     return b"RPX\1" + bytes((kind, 0, 0, 0)) + fields
 
@@ -83,6 +93,9 @@ def seeds(target):
             yield b"\2" + bytes((i % 50, i & 1, i % 4)) + bytes(range(60))
         for command in range(16):
             yield b"\1\0" + bytes((command,)) + bytes(24)
+    elif target == "bind":
+        for _, stream in captures():
+            yield from (p for p in pdus(stream) if p[2] in (11, 14))
     elif target == "url":
         for url in URLS:
             yield url.encode()
@@ -93,7 +106,7 @@ def seeds(target):
     elif target == "msg":
         yield from messages()
     else:
-        yield from machines.seeds(target, dict(vectors()), dict(captures()))
+        yield from machines.seeds(target, dict(captures()))
 
 
 def main():

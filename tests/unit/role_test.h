@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "rpch_test.h"
+#include "visits.h"
 
 #include "rpch/machine.h"
 #include "rpch/wire.h"
