@@ -144,9 +144,11 @@ static int forward(rpch_outbound *m, const rpch_out_input *in)
     return RPCH_OK;
 }
 
-/* OUT_R1/A1 = OUT_R2/A1, 3.2.4.5.5: the server asks for a successor. */
+/* OUT_R1/A1 = OUT_R2/A1, 3.2.4.5.5: the server asks for a successor. When the
+ * client cannot make one, the channel ends once nothing more comes. */
 static int forward_a1(rpch_outbound *m, const rpch_out_input *in)
 {
+    m->doomed = (m->core.flags & (RPCH_NO_RECYCLING | RPCH_QUIET)) != 0;
     if (!(m->core.flags & RPCH_NO_RECYCLING))
         return forward(m, in);
     rpch_core_log_rts(&m->core, "kept from the client that cannot recycle",
@@ -498,6 +500,8 @@ rpch_msec rpch_outbound_deadline(const rpch_outbound *m)
 {
     if (!is_open(m))
         return m->core.deadline;
+    if (m->doomed)
+        return rpch_after(m->last_sent, m->core.limits.drain_timeout);
     if (m->core.flags & RPCH_QUIET)
         return RPCH_NEVER;
     return rpch_after(m->last_sent, m->core.limits.ping_interval);
@@ -528,6 +532,17 @@ static const char *missed(const rpch_outbound *m)
     }
 }
 
+/* Nothing came for a while after OUT_Rx/A1 to a client that cannot recycle. */
+static int give_up(rpch_outbound *m, rpch_msec now)
+{
+    m->last_sent = now;
+    if (m->sending || m->queued > 0)
+        return RPCH_OK;
+    return rpch_out_fail(m, RPCH_E_LIFETIME,
+                         "the OUT channel's lifetime nears its end, and this "
+                         "client cannot recycle");
+}
+
 int rpch_outbound_timeout(rpch_outbound *m, rpch_msec now)
 {
     rpch_out_input in = { NULL, NULL, 0, 0, NULL, now };
@@ -535,6 +550,8 @@ int rpch_outbound_timeout(rpch_outbound *m, rpch_msec now)
 
     if (deadline == RPCH_NEVER || now < deadline)
         return m->core.status;
+    if (is_open(m) && m->doomed)
+        return give_up(m, now);
     if (is_open(m))
         return rpch_out_happen(m, RPCH_OUT_EV_PING_DUE, &in);
     if (m->core.state == RPCH_OUT_DRAIN_R1 && !m->overdue)

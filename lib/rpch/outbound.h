@@ -91,6 +91,9 @@ typedef struct rpch_out_leg {
     rpch_cookie successor;
     rpch_rx rx;              /* as if what moves were still to be read */
     uint32_t lifetime;       /* of C-OUT: the server has been told no other */
+    uint32_t moved;          /* bytes of RPC PDUs that move and that the server
+                              * has counted for the predecessor's C-OUT: the
+                              * successor's has to be so much longer */
     size_t lane_len;
     uint8_t lane[RPCH_LANE_SIZE]; /* RTS bytes not yet sent to the server;
                                    * may start within a PDU */
@@ -113,11 +116,14 @@ typedef struct rpch_outbound {
     bool heir;             /* the channel began as a successor */
     bool dismissed;        /* OUT_R2/B2: the successor is to be told */
     bool lost;             /* OUT_R2/A4 was sent for a successor that is gone */
+    bool doomed;           /* OUT_Rx/A1 came, and the client cannot recycle */
     bool starved;          /* joined: the next RPC PDU waits for a successor */
     bool server_gone;      /* OUT_R1: the server closed S-OUT after A9 */
     bool overdue;          /* OUT_R1: drain_timeout has passed once */
     bool sending;          /* an RPC PDU is being written to C-OUT */
     rpch_msec last_sent;   /* last byte given to C-OUT, or Ping put off */
+    uint32_t extra;        /* how much longer than what the server was told
+                            * core.limits.channel_lifetime is */
     uint32_t ping_bytes;   /* Ping bytes not yet reported to the server */
     uint64_t lifetime_used;/* bytes of C-OUT: RPC PDUs begun, RTS PDUs queued */
     uint64_t rpc_bytes;    /* RPC PDUs passed on whole: bytes and PDUs */

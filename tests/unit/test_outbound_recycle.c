@@ -498,6 +498,27 @@ START_TEST(test_outbound_recycle_for_those_who_cannot)
 }
 END_TEST
 
+/* Its channel goes on as long as something comes, and then ends. */
+START_TEST(test_outbound_recycle_end_of_those_who_cannot)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    rpch_msec at;
+
+    drive(_i ? RPCH_QUIET : RPCH_NO_RECYCLING, RPCH_OUT_OPENED);
+    ck_assert_int_eq(server_rts(RPCH_OUT_R2_A1, &v), RPCH_OK);
+    m.core.limits.drain_timeout = 10000;
+    at = rpch_outbound_deadline(&m);
+    ck_assert_uint_eq(at, m.last_sent + 10000);
+    m.queued = 100; /* it is still to be written */
+    ck_assert_int_eq(rpch_outbound_timeout(&m, at), RPCH_OK);
+    ck_assert_uint_eq(rpch_outbound_deadline(&m), at + 10000);
+    m.queued = 0;
+    ck_assert_int_eq(rpch_outbound_timeout(&m, at + 9999), RPCH_OK);
+    ck_assert_int_eq(rpch_outbound_timeout(&m, at + 10000), RPCH_E_LIFETIME);
+    ck_assert_int_eq(m.core.state, RPCH_OUT_FINISHED);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("outbound_recycle");
@@ -515,6 +536,8 @@ int main(void)
     tcase_add_test(t, test_outbound_recycle_lane_and_tail_move);
     tcase_add_test(t, test_outbound_recycle_acks_of_other_channels);
     tcase_add_test(t, test_outbound_recycle_for_those_who_cannot);
+    tcase_add_loop_test(t, test_outbound_recycle_end_of_those_who_cannot, 0,
+                        2);
     suite_add_tcase(s, t);
     return test_main(s);
 }
