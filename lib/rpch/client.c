@@ -450,8 +450,8 @@ static bool is_past(rpch_client *m, rpch_client_use *use)
 {
     if (*use != RPCH_CLIENT_OVER && *use != RPCH_CLIENT_FREE)
         return false;
-    if (transit(m, RPCH_CLIENT_EV_PRED_CLOSE, RPCH_OK, NULL))
-        *use = RPCH_CLIENT_FREE;
+    (void)transit(m, RPCH_CLIENT_EV_PRED_CLOSE, RPCH_OK, NULL);
+    *use = RPCH_CLIENT_FREE; /* after the machine's end, too */
     return true;
 }
 

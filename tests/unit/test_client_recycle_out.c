@@ -171,6 +171,20 @@ END_TEST
 
 /* What came on the old C-OUT and is consumed after the switch is not of the
  * successor's window. */
+/* A predecessor's slot is freed by its end, also when the machine has ended
+ * before. */
+START_TEST(test_client_recycle_out_closed_after_end)
+{
+    drive_out(RPCH_CLIENT_OUT_RESPONSE);
+    ck_assert(rpch_client_over(&cl, false, 0));
+    rpch_client_fail(&cl, RPCH_E_POLICY, "the test");
+    ck_assert(rpch_client_over(&cl, false, 0));
+    rpch_client_out_closed(&cl, 0);
+    ck_assert(!rpch_client_over(&cl, false, 0));
+    ck_assert_int_eq(cl.core.status, RPCH_E_POLICY);
+}
+END_TEST
+
 START_TEST(test_client_recycle_out_window)
 {
     drive_out(RPCH_CLIENT_OUT_B3W);
@@ -273,6 +287,7 @@ int main(void)
     tcase_add_test(t, test_client_recycle_out_second_response);
     tcase_add_test(t, test_client_recycle_out_extra_bytes);
     tcase_add_test(t, test_client_recycle_out_refused);
+    tcase_add_test(t, test_client_recycle_out_closed_after_end);
     tcase_add_test(t, test_client_recycle_out_window);
     tcase_add_test(t, test_client_recycle_out_again);
     tcase_add_test(t, test_client_recycle_stream_cuts);
