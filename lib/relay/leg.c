@@ -10,6 +10,8 @@
 
 /* A sender may overrun a window, and is stopped long before this. */
 #define OVERRUN_MAX ((int64_t)UINT32_MAX)
+/* So is a queue. */
+#define MOVED_MAX 0x40000000u
 
 static void put_bool(rpch_writer *w, bool v)
 {
@@ -129,6 +131,8 @@ static const char *judge(const relay_leg *leg)
         return "receive window out of range";
     if (out->lifetime == 0 || out->lifetime > RPCH_LIFETIME_MAX)
         return "lifetime out of range";
+    if (out->moved > MOVED_MAX)
+        return "bytes moved out of range";
     return out->lane_len > sizeof(out->lane)
         || out->tail_len > sizeof(out->tail) ? "length out of range" : NULL;
 }
@@ -165,6 +169,7 @@ int relay_leg_encode(const relay_leg *leg, uint8_t *out, size_t room,
     } else {
         put_rx(&w, &o->rx);
         rpch_put_le32(&w, o->lifetime);
+        rpch_put_le32(&w, o->moved);
         put_blob(&w, o->lane, o->lane_len);
         put_blob(&w, o->tail, o->tail_len);
     }
@@ -197,6 +202,7 @@ static void decode_out(rpch_reader *r, rpch_out_leg *o)
     get_cookie(r, &o->successor);
     get_rx(r, &o->rx);
     o->lifetime = rpch_get_le32(r);
+    o->moved = rpch_get_le32(r);
     o->lane_len = get_blob(r, o->lane, sizeof(o->lane));
     o->tail_len = get_blob(r, o->tail, sizeof(o->tail));
 }

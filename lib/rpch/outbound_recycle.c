@@ -57,7 +57,9 @@ int rpch_out_send_a4(rpch_outbound *m, const rpch_out_input *in)
 }
 
 /* OUT_R2 tells the server no lifetime and no window: those of the predecessor
- * go on. */
+ * go on. What moves was counted by the server before the switch, so that this
+ * C-OUT has to live for so many bytes more than the server knows of; to the
+ * client a lifetime is but a Content-Length. */
 int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in)
 {
     const rpch_out_leg *leg = in->leg;
@@ -69,7 +71,8 @@ int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in)
                              "S-OUT was released for another channel");
     m->rx = leg->rx;
     m->core.limits.receive_window = (uint32_t)leg->rx.window;
-    m->core.limits.channel_lifetime = leg->lifetime;
+    m->core.limits.channel_lifetime = leg->lifetime + leg->moved;
+    m->extra = leg->moved;
     rpch_cutter_init(&m->server, false);
     if (rpch_lane_put(&m->to_server, leg->lane, leg->lane_len) != RPCH_OK)
         return rpch_out_fail(m, RPCH_E_ROOM,
@@ -295,7 +298,9 @@ int rpch_outbound_release(rpch_outbound *m, rpch_out_leg *leg)
     leg->vc = m->vc;
     leg->predecessor = m->channel;
     leg->successor = m->successor;
-    leg->lifetime = m->core.limits.channel_lifetime;
+    leg->lifetime = m->core.limits.channel_lifetime - m->extra;
+    /* A joined server role counts what is written on C-OUT. */
+    leg->moved = (m->core.flags & RPCH_JOINED) ? 0 : (uint32_t)m->queued;
     /* A PDU that has not arrived whole was not yet counted. */
     if (m->server.left > 0)
         moves -= m->server.pdu.frag_len;

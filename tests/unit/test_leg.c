@@ -60,6 +60,7 @@ static relay_leg out_sample(void)
     out->rx.largest = 5840;
     out->rx.off = true;
     out->lifetime = 0x7fffffff;
+    out->moved = 0x3a4b5c6d;
     out->lane_len = LANE_LEN;
     fill(out->lane, LANE_LEN, 0x50);
     out->tail_len = TAIL_LEN;
@@ -208,7 +209,7 @@ START_TEST(test_leg_bytes)
               "202122232425262728292a2b2c2d2e2f"
               "303132333435363738393a3b3c3d3e3f"
               "0000010000000000 feffffffffffffff 0b0a000000000000"
-              "f4f3f2f1 d0160000 01 ffffff7f"
+              "f4f3f2f1 d0160000 01 ffffff7f 6d5c4b3a"
               "0500 5051525354 0300 606162");
 }
 END_TEST
@@ -407,6 +408,8 @@ static void check_out_value(const relay_leg *bad, const char *why)
     rpch_put_le32(&w, bad->u.out.rx.largest);
     w = rpch_writer_of(bytes + 83, 4);
     rpch_put_le32(&w, bad->u.out.lifetime);
+    w = rpch_writer_of(bytes + 87, 4);
+    rpch_put_le32(&w, bad->u.out.moved);
     check_refused(len, RELAY_OUT, why);
 }
 
@@ -440,6 +443,9 @@ START_TEST(test_leg_out_values)
     check_out_value(&l, "lifetime out of range");
     l.u.out.lifetime = RPCH_LIFETIME_MAX + 1;
     check_out_value(&l, "lifetime out of range");
+    l = out_sample();
+    l.u.out.moved = 0x40000001;
+    check_out_value(&l, "bytes moved out of range");
     l = out_sample();
     l.u.out.tail_len = RPCH_RTS_SIZE_MAX + 1;
     ck_assert_int_eq(relay_leg_encode(&l, bytes, sizeof(bytes), &len),

@@ -412,6 +412,35 @@ START_TEST(test_outbound_recycle_joined_within_a_pdu)
 }
 END_TEST
 
+/* What the server has counted for the old channel must not be missing from
+ * the lifetime of the new one. */
+START_TEST(test_outbound_recycle_moved_bytes_have_room)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    uint32_t lifetime;
+    int joined;
+
+    for (joined = 0; joined < 2; joined++) {
+        unsigned flags = joined ? RPCH_JOINED : 0;
+
+        drive(flags, RPCH_OUT_OPENED_B1W);
+        lifetime = m.core.limits.channel_lifetime;
+        ck_assert_int_eq(rpc_through(20000, false), RPCH_OK);
+        ck_assert_int_eq(rpc_through(5000, false), RPCH_OK);
+        ck_assert_int_eq(server_rts(RPCH_OUT_R2_B1, &v), RPCH_OK);
+        expect_lane(&m.to_client, hex_b3);
+        ck_assert_int_eq(rpch_outbound_release(&m, &leg), RPCH_OK);
+        ck_assert_uint_eq(leg.moved, joined ? 0 : 25000);
+        ck_assert_uint_eq(leg.lifetime, lifetime);
+        drive(flags, RPCH_OUT_LEGW);
+        ck_assert_int_eq(rpch_outbound_adopt(&m, &leg, START), RPCH_OK);
+        ck_assert_uint_eq(m.core.limits.channel_lifetime,
+                          lifetime + (joined ? 0 : 25000));
+        ck_assert_uint_eq(m.core.limits.channel_lifetime - m.extra, lifetime);
+    }
+}
+END_TEST
+
 START_TEST(test_outbound_recycle_lane_and_tail_move)
 {
     rpch_rts_values v = role_values(0xb0, 0xd0);
@@ -533,6 +562,7 @@ int main(void)
     tcase_add_test(t, test_outbound_recycle_wrong_leg);
     tcase_add_test(t, test_outbound_recycle_finishes_the_pdu);
     tcase_add_test(t, test_outbound_recycle_joined_within_a_pdu);
+    tcase_add_test(t, test_outbound_recycle_moved_bytes_have_room);
     tcase_add_test(t, test_outbound_recycle_lane_and_tail_move);
     tcase_add_test(t, test_outbound_recycle_acks_of_other_channels);
     tcase_add_test(t, test_outbound_recycle_for_those_who_cannot);
