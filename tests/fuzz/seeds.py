@@ -77,6 +77,30 @@ def messages():
     yield message(5, b"\x38\xff\xff\xff\3\0why")
     yield message(6, cookie + number)
     yield message(7, b"\x38\xff\xff\xff\3\0why")
+    yield message(8, number + b"\1\2\3\4\0" + cookie * 4 + number * 3)
+    for i, leg in enumerate(legs()):
+        yield leg
+        body = le(2, len(leg)) + leg
+        yield message(11, body) if i == 2 else message(10, le(4, 0) + body)
+    yield message(13, le(2, 3) + b"abc")
+
+
+def le(size, *values):
+    """Those little-endian integers."""
+    return b"".join(v.to_bytes(size, "little") for v in values)
+
+
+def legs():
+    """What MOVE and ROLE carry: an IN leg, an OUT leg, a joined role."""
+    cookies = b"".join(bytes((0x90 + 16 * i,)) * 16 for i in range(5))
+    yield (b"\1\0" + cookies[:64] + le(4, 65536, 65536) + le(8, 0) + b"\0"
+           + le(4, 300000) + le(2, 0, 0))
+    yield (b"\1\1" + cookies[:48] + le(8, 65536, 65536, 65536)
+           + le(4, 0, 0) + b"\0" + le(4, 1 << 30, 0) + le(2, 0, 0))
+    yield (b"\1\3\0\0" + cookies + cookies[:16] + bytes(17) + b"\1\1"
+           + le(4, 65536, 120000, 1 << 30, 0) + le(8, 5000)
+           + b"\xff" * 16 + le(8, 0) + le(4, 0, 0) + le(2, 0, 28)
+           + vectors()[2][1])
 
 
 def seeds(target):
@@ -96,6 +120,10 @@ def seeds(target):
     elif target == "bind":
         for _, stream in captures():
             yield from (p for p in pdus(stream) if p[2] in (11, 14))
+    elif target == "eeinfo":
+        yield b"\1\1\4name" + bytes(range(19)) + b"\4\0\3abc\1" + bytes(4)
+        yield b"\0" + bytes.fromhex("01100800cccccccc" + "00" * 8 + "01")
+        yield b"\2AQIDBA=="
     elif target == "url":
         for url in URLS:
             yield url.encode()
