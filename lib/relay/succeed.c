@@ -22,6 +22,11 @@
 /* A holder that was not ready is asked again after, ms. */
 #define AGAIN_MSEC 20
 
+/* With a native back end, a holder that knows nothing of the predecessor may
+ * be one whose channel has left for another proxy and come back before the
+ * old one has ended here: it is asked again for so long, ms. */
+#define RETURN_MSEC 5000
+
 static relay_succession *talk(relay_channel *ch)
 {
     if (ch->succ == NULL) {
@@ -98,13 +103,27 @@ void relay_channel_succeed(relay_channel *ch, rpch_msec now)
     }
 }
 
+/* Whether an answer to ATTACH may be another one soon. */
+static bool may_change(relay_channel *ch, int status, rpch_msec now)
+{
+    relay_succession *s = ch->succ;
+    if (status == RPCH_AGAIN || status == RPCH_E_CLOSED)
+        return true;
+    if (ch->joined
+        || (status != RPCH_E_COOKIE && status != RPCH_E_UNEXPECTED))
+        return false;
+    if (s->return_until == 0)
+        s->return_until = now + RETURN_MSEC;
+    return now < s->return_until;
+}
+
 static void refused(relay_channel *ch, const relay_msg *m, rpch_msec now)
 {
     relay_succession *s = ch->succ;
-    bool again = m->status == RPCH_AGAIN || m->status == RPCH_E_CLOSED;
-    bool asked = s->state == RELAY_SUCC_ASKED;
+    bool again = s->state == RELAY_SUCC_ASKED
+              && may_change(ch, m->status, now);
     hang_up(s);
-    if (again && asked) {
+    if (again) {
         ch->retry = now + AGAIN_MSEC;
         return;
     }
@@ -271,7 +290,7 @@ static bool is_coming(const relay_channel *ch, const relay_msg *m)
                                                  : &h->m.out.successor;
     return rpch_cookie_equal(&m->predecessor, next)
         || (rpch_cookie_equal(&m->predecessor, mine)
-            && !relay_half_is_open(h));
+            && (!relay_half_is_open(h) || relay_channel_is_arriving(ch)));
 }
 
 static int judge_heir(relay_channel *ch, const relay_msg *m,
@@ -294,7 +313,7 @@ static int judge_heir(relay_channel *ch, const relay_msg *m,
     what.successor = m->successor;
     what.window = m->window;
     status = relay_half_attach(&ch->half, &what, reason);
-    return status;
+    return status == RPCH_E_ROOM ? RPCH_AGAIN : status;
 }
 
 static void tell(relay_link *l, relay_msg_type type, int status,

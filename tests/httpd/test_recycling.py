@@ -368,3 +368,42 @@ def test_short_body(httpd, fields, recycler, log):
     channel.close()
     assert client.recycle_out() == "OUT_R2"
     assert works(calls)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_next_but_one(httpd, fields, recycler, kind):
+    """The successor of a successor asks before its predecessor has the leg:
+    it is told to ask again, not refused."""
+    server = httpd(mpm="event", **fields(location=SHORT))
+    client, calls = recycler(server, kind)
+    early(client, server.address(), server.address(), "IN_R2")
+    assert works(calls)
+
+
+def test_back_at_once(httpd, fields, recycler):
+    """A channel goes to another proxy and comes back before the old channel
+    there has ended: its predecessor is not the one that still holds it."""
+    first = httpd(mpm="event", **fields(location=SHORT))
+    second = httpd(mpm="worker", **fields(location=SHORT))
+    client, calls = recycler(first, "own")
+    early(client, second.address(), first.address(), "IN_R1")
+    assert works(calls)
+    until_asked(client, calls)
+    assert client.recycle_out(second.address()) == "OUT_R1"
+    assert works(calls)
+    until_asked(client, calls)
+    assert client.recycle_out(first.address()) == "OUT_R1"
+    assert works(calls)
+
+
+def early(client, there, then, form):
+    """Two successors of IN; the second asks before IN_Rx/A5 of the first."""
+    client.start_in_successor(there)
+    a4 = client.until(f"{form}/A4")
+    succ = os.urandom(16)
+    second = client.in_a1(then, pred=client.in_succ, succ=succ)
+    assert second.silent(0.5)
+    client.seen.insert(0, a4)
+    assert client.finish_in_successor() == form
+    client.in_next, client.in_succ = second, succ
+    assert client.finish_in_successor() == form
