@@ -341,6 +341,7 @@ class StrictServer:
         if self.target:
             v.target = socket.create_connection(self.target, timeout=20)
             v.target.settimeout(None)
+            v.target.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         v.opened = True
         if not self._stage("C1", sout):
             c1 = rts.make("CONN/C1", 1, v.b2.get("ReceiveWindowSize"),
