@@ -343,6 +343,33 @@ static const char *vhost_of(const request_rec *r)
                         s->server_hostname ? s->server_hostname : "", port);
 }
 
+/* ResourceTypeUuid and SessionId are kept for logs and programs, and mean
+ * nothing else (3.2.3.1.5, 3.2.3.1.6). Clients may put a secret into the
+ * second one: of it the error log gets enough to tell it from others. */
+static void note_pragma(request_rec *r)
+{
+    const char *pragma = apr_table_get(r->headers_in, "Pragma");
+    char resource[RPCPROXY_UUID_TEXT_SIZE];
+    char session[RPCPROXY_UUID_TEXT_SIZE];
+    bool has_resource = rpcproxy_value_pragma_uuid(pragma, "ResourceTypeUuid=",
+                                                   resource);
+    bool has_session = rpcproxy_value_pragma_uuid(pragma, "SessionId=",
+                                                  session);
+
+    if (has_resource) {
+        apr_table_set(r->subprocess_env, "RPC_RESOURCE", resource);
+    }
+    if (has_session) {
+        apr_table_set(r->subprocess_env, "RPC_SESSION", session);
+    }
+    if (has_resource || has_session) {
+        ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r,
+                      "the client says: ResourceTypeUuid %s, SessionId %.8s",
+                      has_resource ? resource : "-",
+                      has_session ? session : "-");
+    }
+}
+
 static relay_job *make_job(const entry *e)
 {
     request_rec *r = e->r;
@@ -412,6 +439,7 @@ static int relay(const entry *e)
             e->r, 0x6bb, rpcproxy_get(e->conf, RPCPROXY_EXTENDED_ERRORS) != 0);
     }
     job = make_job(e);
+    note_pragma(e->r);
     send_continue(e->r);
     return e->version1 ? relay_tunnel_serve(engine, e->r, job)
                        : relay_serve(engine, e->r, job);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * value.c - durations, sizes and counts: digits, then one unit of a table;
- * and the interval of Pings.
+ * and what the Pragma header says.
  */
 #include "rpcproxy/value.h"
 
@@ -121,23 +121,63 @@ static int64_t min_conn_timeout(const char *p)
     return t;
 }
 
+/* What follows name (its '=' included) in the first directive of a Pragma
+ * header that begins with it; NULL when there is none. */
+static const char *find_pragma(const char *pragma, const char *name)
+{
+    while (pragma) {
+        pragma += strspn(pragma, ", \t");
+        if (strncasecmp(pragma, name, strlen(name)) == 0) {
+            return pragma + strlen(name);
+        }
+        pragma = strchr(pragma, ',');
+    }
+    return NULL;
+}
+
 /* Half of the first MinConnTimeout that is allowed, in ms, or INT64_MAX. */
 static int64_t asked_interval(const char *pragma)
 {
-    static const char name[] = "MinConnTimeout=";
     int64_t t;
 
-    while (pragma) {
-        pragma += strspn(pragma, ", \t");
-        if (strncasecmp(pragma, name, sizeof(name) - 1) == 0) {
-            t = min_conn_timeout(pragma + sizeof(name) - 1);
-            if (t > 0) {
-                return t * 1000 / 2;
-            }
+    while ((pragma = find_pragma(pragma, "MinConnTimeout=")) != NULL) {
+        t = min_conn_timeout(pragma);
+        if (t > 0) {
+            return t * 1000 / 2;
         }
         pragma = strchr(pragma, ',');
     }
     return INT64_MAX;
+}
+
+/* Copies the UUID that p starts with, in lower case. */
+static bool copy_uuid(const char *p, char *out)
+{
+    static const char hex[] = "0123456789abcdefABCDEF";
+    int i;
+
+    for (i = 0; i < RPCPROXY_UUID_TEXT_SIZE - 1; i++) {
+        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+        if (p[i] == '\0' || (dash ? p[i] != '-' : !strchr(hex, p[i]))) {
+            return false;
+        }
+        out[i] = p[i] >= 'A' && p[i] <= 'F' ? (char)(p[i] - 'A' + 'a') : p[i];
+    }
+    out[i] = '\0';
+    return strchr(", \t", p[i]) != NULL;
+}
+
+bool rpcproxy_value_pragma_uuid(const char *pragma, const char *name,
+                                char *out)
+{
+    while ((pragma = find_pragma(pragma, name)) != NULL) {
+        if (copy_uuid(pragma, out)) {
+            return true;
+        }
+        pragma = strchr(pragma, ',');
+    }
+    return false;
 }
 
 int64_t rpcproxy_value_ping_interval(int64_t interval,

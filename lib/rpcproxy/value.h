@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * value.h - durations, sizes and counts as directives write them, and the one
- * duration that a request has. Pure C.
+ * value.h - durations, sizes and counts as directives write them, and the
+ * values that a request's Pragma header has. Pure C.
  *
  * Not ap_timeout_parameter_parse: that one refuses "5m" and reads "5s0" as
  * five seconds.
@@ -14,6 +14,9 @@
 
 /* Room for the text functions. */
 #define RPCPROXY_VALUE_TEXT_SIZE 32
+
+/* Room for a UUID as text, its NUL included. */
+#define RPCPROXY_UUID_TEXT_SIZE 37
 
 /* Reads "30" (seconds), "500ms", "30s", "5m", "5min", "8h"; units in either
  * case. *ms gets milliseconds; false when text is anything else or the result
@@ -41,5 +44,13 @@ char *rpcproxy_value_size_text(int64_t bytes, char *out);
 int64_t rpcproxy_value_ping_interval(int64_t interval,
                                      int64_t connection_timeout,
                                      const char *pragma);
+
+/* Finds the first directive "name=UUID" of a Pragma header (2.1.2.1.1:
+ * "ResourceTypeUuid=", "SessionId="; name has its '=', in any case) and copies
+ * the UUID to out [RPCPROXY_UUID_TEXT_SIZE] in lower case. False, with *out
+ * undefined, when there is none; what is no UUID is passed over. pragma may be
+ * NULL. */
+bool rpcproxy_value_pragma_uuid(const char *pragma, const char *name,
+                                char *out);
 
 #endif

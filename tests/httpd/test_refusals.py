@@ -73,6 +73,32 @@ def test_in_learns_that_out_failed(httpd, raw, log, kind):
     assert client.cin.head().line.endswith(UNAVAILABLE)
 
 
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+@pytest.mark.parametrize("in_first", [False, True])
+@pytest.mark.parametrize("way", ["close", "reset"])
+def test_error_after_the_response(httpd, backends, raw, strict, log, mpm,
+                                  in_first, way):
+    """The server fails in place of CONN/C1, when OUT's 200 is out already:
+    OUT is closed, behind CONN/A3, and IN gets the 503."""
+    back = strict((backends.echo.host, backends.echo.tcp_port),
+                  plan={"C1": way})
+    server = httpd(mpm=mpm, ports=("s:1",),
+                   routes=(f"s:1 to=127.0.0.1:{back.port}",),
+                   location=("RpcProxyHandshakeTimeout 5s",))
+    log.expect("RPX0331: (IN|OUT) channel")
+    client = raw(server, "s:1")
+    if in_first:
+        client.start_in()
+    client.start_out()
+    client.read_200()
+    client.read_a3()
+    if not in_first:
+        client.start_in()
+    assert client.cin.head().line == f"HTTP/1.1 {UNAVAILABLE}"
+    assert client.cin.rest() == b"" and client.cout.rest() == b""
+    server.wait_idle()
+
+
 def test_unknown_name(httpd, raw, log):
     server = httpd(mpm="event", ports=("no-such-host.invalid:593",),
                    location=("RpcProxyConnectTimeout 2s",))

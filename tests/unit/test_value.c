@@ -149,12 +149,48 @@ START_TEST(test_value_ping_interval)
         { "MinConnTimeout=120s", 300000, 600000, 300000 },
         { "xMinConnTimeout=120", 300000, 600000, 300000 },
         { "MinConnTimeout=1, MinConnTimeout=120", 300000, 600000, 60000 },
+        { "MinConnTimeout=MinConnTimeout=120", 300000, 600000, 300000 },
     };
     for (size_t i = 0; i < COUNT_OF(t); i++) {
         int64_t got = rpcproxy_value_ping_interval(t[i].interval, t[i].timeout,
                                                    t[i].pragma);
         ck_assert_msg(got == t[i].want, "%zu, '%s': %lld", i,
                       t[i].pragma ? t[i].pragma : "none", (long long)got);
+    }
+}
+END_TEST
+
+#define UUID "44e265dd-7daf-42cd-8560-3cdb6e7a2729"
+
+/* The first directive of the name with a UUID; everything else is passed
+ * over. */
+START_TEST(test_value_pragma_uuid)
+{
+    static const struct { const char *pragma, *want; } t[] = {
+        { NULL, NULL }, { "", NULL }, { "No-cache", NULL },
+        { "SessionId=" UUID, UUID }, { "sessionid=" UUID, UUID },
+        { "SessionId=44E265DD-7DAF-42CD-8560-3CDB6E7A2729", UUID },
+        { "No-cache, SessionId=" UUID, UUID },
+        { "SessionId=" UUID ",No-cache", UUID },
+        { "SessionId=" UUID " , x", UUID },
+        { "ResourceTypeUuid=a, SessionId=" UUID, UUID },
+        { "SessionId=x, SessionId=" UUID, UUID },
+        { "SessionId=SessionId=" UUID, NULL },
+        { "xSessionId=" UUID, NULL }, { "SessionId " UUID, NULL },
+        { "SessionId=" UUID "0", NULL }, { "SessionId=" UUID "\n", NULL },
+        { "SessionId={" UUID "}", NULL }, { "SessionId=", NULL },
+        { "SessionId=44e265dd", NULL },
+        { "SessionId=44e265dd-7daf-42cd-8560-3cdb6e7a272", NULL },
+        { "SessionId=44e265dd07daf-42cd-8560-3cdb6e7a2729", NULL },
+        { "SessionId=44e265dg-7daf-42cd-8560-3cdb6e7a2729", NULL },
+    };
+    for (size_t i = 0; i < COUNT_OF(t); i++) {
+        char got[RPCPROXY_UUID_TEXT_SIZE];
+        bool found = rpcproxy_value_pragma_uuid(t[i].pragma, "SessionId=",
+                                                got);
+        ck_assert_msg(found == (t[i].want != NULL), "%zu", i);
+        if (found)
+            ck_assert_str_eq(got, t[i].want);
     }
 }
 END_TEST
@@ -169,6 +205,7 @@ int main(void)
     tcase_add_test(c, test_value_text);
     tcase_add_test(c, test_value_round_trip);
     tcase_add_test(c, test_value_ping_interval);
+    tcase_add_test(c, test_value_pragma_uuid);
     suite_add_tcase(s, c);
     return test_main(s);
 }
