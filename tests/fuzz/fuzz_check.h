@@ -89,6 +89,8 @@ static inline void fuzz_visit(void *baton, rpch_table_id id, int event,
         abort();
     }
     fuzz_check(event < FUZZ_EVENTS_MAX && state < FUZZ_STATES_MAX);
+    fuzz_check(strlen((*t)->event_name(event)) > 1);
+    fuzz_check(strlen((*t)->state_name(state)) > 1);
     fuzz_cells[id][event][state] = 1;
     visit_log(NULL, id, event, state);
 }
@@ -114,6 +116,9 @@ static inline void fuzz_check_core(fuzz_sticky *s, const rpch_core *c,
     fuzz_check(end == (c->reason != NULL));
     fuzz_check(!end || c->deadline == RPCH_NEVER);
     fuzz_check(c->status <= RPCH_OK && c->status != RPCH_E_BUG);
+    fuzz_check(s->status == c->status
+               || strcmp(rpch_status_name(c->status),
+                         rpch_status_name(1000)) != 0);
     fuzz_check(s->status == RPCH_OK || (c->status == s->status
                                         && c->reason == s->reason));
     s->status = c->status;

@@ -195,6 +195,18 @@ static void enter(bool is_in)
         f.q[i].n = f.q[i].bytes = 0;
 }
 
+/* What a caller asks of the first bytes of a connection. */
+static void classify(const fuzz_stream *s, size_t n)
+{
+    rpch_cookie vc;
+    bool is_in;
+    int rc = rpch_server_classify(fuzz_lend(s, n), n, &is_in, &vc);
+
+    fuzz_check(rc == RPCH_OK || rc == RPCH_AGAIN || rc == RPCH_E_SYNTAX
+               || rc == RPCH_E_UNEXPECTED);
+    fuzz_check(rc != RPCH_OK || n >= 20);
+}
+
 static void closed(bool is_in, unsigned i)
 {
     conn *c = is_in ? &f.in[i] : &f.out[i];
@@ -363,6 +375,7 @@ static void operate(unsigned op, rpch_reader *r)
     case OP_IN_FEED:
     case OP_OUT_FEED:
         n = (op & 0x7f) % OP_MAX == OP_IN_FEED;
+        classify(n ? &in[i] : &out[i], (n ? &in[i] : &out[i])->len);
         if ((n ? &f.in[i] : &f.out[i])->up && !joined())
             feed(n, i, fuzz_cut(r, (n ? &in[i] : &out[i])->len));
         break;
