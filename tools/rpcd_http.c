@@ -7,7 +7,8 @@
  *
  * A virtual connection lives from its first half on and ends when its
  * machine does; it is freed in settle() only. Its TCP connections, and
- * those that were replaced before, go on as connections that linger.
+ * those that were replaced before, go on as connections that linger. One
+ * whose first PDU is no RTS PDU is of version 1, and like ncacn_ip_tcp.
  */
 #include "rpcd_conn.h"
 
@@ -408,15 +409,42 @@ static bool attach(virtual *v, rpcd_conn *c, bool is_in)
     return true;
 }
 
+/* True when the first PDU says that c is of version 1: an RPC PDU, 3. */
+static bool is_version1(const rpcd_conn *c)
+{
+    const char *reason;
+    rpch_pdu pdu;
+
+    return rpch_pdu_parse(rpcd_buf_data(&c->held), rpcd_buf_len(&c->held),
+                          &pdu, &reason) == RPCH_OK
+        && pdu.ptype != RPCH_PTYPE_RTS;
+}
+
+/* Version 1: behind the banner an association like that of ncacn_ip_tcp,
+ * 3.1.3.4.1. */
+static void become_association(rpcd_conn *c)
+{
+    c->deadline = RPCH_NEVER;
+    if (rpcd_tcp_accept(c))
+        c->ops->settle(c);
+    else
+        rpcd_conn_finish(c);
+}
+
 /* Looks at what is held, attaches c when its first PDU is there. */
 static void classify(rpcd_conn *c)
 {
     rpch_cookie cookie;
     virtual *v;
     bool is_in;
-    int rv = rpch_server_classify(rpcd_buf_data(&c->held),
-                                  rpcd_buf_len(&c->held), &is_in, &cookie);
+    int rv;
 
+    if (is_version1(c)) {
+        become_association(c);
+        return;
+    }
+    rv = rpch_server_classify(rpcd_buf_data(&c->held),
+                              rpcd_buf_len(&c->held), &is_in, &cookie);
     if (rv == RPCH_AGAIN) {
         rpcd_conn_watch(c);
         return;

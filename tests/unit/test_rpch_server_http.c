@@ -185,14 +185,32 @@ START_TEST(test_rpch_server_http_rpc_on_out)
 }
 END_TEST
 
-START_TEST(test_rpch_server_http_rpc_first)
+/* Version 1, 3.1.3: behind the banner the connection is an association of its
+ * own, however its first PDU arrives. */
+START_TEST(test_rpch_server_http_version_1)
 {
     static const offer one[] = { { ECHO_LE, NDR_LE } };
+    uint8_t bind[128], rts[RPCH_RTS_SIZE_MAX];
+    size_t i, len = make_bind(bind, RPCH_PTYPE_BIND, one, 1);
+    rpch_rts_values v = opening(1, 0x22, 65536);
     int fd = open_half();
 
-    put_bind(fd, one, 1);
+    for (i = 0; i < len; i++)
+        put(fd, bind + i, 1);
+    ck_assert(next_pdu(fd));
+    ck_assert_uint_eq(pdu[2], RPCH_PTYPE_BIND_ACK);
+    expect_alive(fd, 0);
+    ck_assert_int_eq(rpch_rts_make(RPCH_CONN_A2, &v, rts, sizeof(rts), &len),
+                     RPCH_OK);
+    put(fd, rts, len);
     expect_end(fd);
-    fd = open_half();
+}
+END_TEST
+
+START_TEST(test_rpch_server_http_garbage_first)
+{
+    int fd = open_half();
+
     put(fd, "GET / HTTP/1.1\r\n\r\n", 18);
     expect_end(fd);
 }
@@ -300,7 +318,8 @@ static TCase *http_case(void)
     tcase_add_test(t, test_rpch_server_http_wrong_cookie);
     tcase_add_test(t, test_rpch_server_http_half_twice);
     tcase_add_test(t, test_rpch_server_http_rpc_on_out);
-    tcase_add_test(t, test_rpch_server_http_rpc_first);
+    tcase_add_test(t, test_rpch_server_http_version_1);
+    tcase_add_test(t, test_rpch_server_http_garbage_first);
     tcase_add_test(t, test_rpch_server_http_bad_ack);
     tcase_add_test(t, test_rpch_server_http_bind_nak);
     return t;
