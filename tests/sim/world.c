@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* world.c - the turns of a run, and what must hold at its end */
+#include "world.h"
+
+#include "peers.h"
+#include "trace.h"
+#include "visits.h"
+#include "watch.h"
+
+/* A run in which nothing is delivered for so long is stuck, ms; and one that
+ * may be so is left alone for so long. */
+#define PATIENCE 600000u
+#define RESIGNATION 40000u
+/* Turns of one run. */
+#define STEPS_MAX 4000000u
+
+typedef struct run {
+    bool hung_up;
+    uint64_t progress;
+    sim_tick since; /* of progress */
+} run;
+
+static void start(const sim_script *s)
+{
+    sim_script_now = s;
+    sim_clock_start(s->seed ^ 0x5deece66d, s->delay);
+    sim_channel_start();
+    sim_wire_start();
+    sim_link_start(s->link_room);
+    sim_place_start();
+    sim_visits_start();
+    sim_fault_start();
+    sim_watch_cuts(s->cuts);
+    sim_traffic_start(&sim_up, (uint32_t)s->seed * 2, s->up, s->smallest,
+                      s->largest, s->big_endian);
+    sim_traffic_start(&sim_down, (uint32_t)s->seed * 2 + 1, s->down,
+                      s->smallest, s->largest, s->big_endian);
+    sim_server_start();
+    sim_client_start();
+}
+
+/* What the windows allow of memory. */
+static void check_queues(void)
+{
+    const sim_script *s = sim_script_now;
+    bool polite = !(s->client_flags & RPCH_QUIET);
+    int i;
+
+    for (i = 0; i < SIM_CHANNELS; i++) {
+        const sim_channel *ch = &sim_channels[i];
+
+        if (ch->used && !ch->hostile && polite && !ch->half.dir
+            && s->faults == 0)
+            sim_must(ch->half.m.in.queued
+                     <= s->proxy[ch->place].receive_window + s->largest,
+                     "an in-proxy holds more than its window");
+    }
+}
+
+/* Nothing happens any more: where that may be so the client hangs up. */
+static void resign(run *r)
+{
+    if (sim_script_now->completes || r->hung_up || sim_the_client.done)
+        sim_break("stuck: nobody has anything to do");
+    r->hung_up = true;
+    sim_client_hang_up();
+}
+
+static void look_for_progress(run *r)
+{
+    uint64_t p = (uint64_t)sim_up.made + sim_down.made + sim_up.received
+               + sim_down.received + sim_up.held_n + sim_down.held_n;
+
+    if (p != r->progress) {
+        r->progress = p;
+        r->since = sim_time.now;
+    }
+    if (r->hung_up || sim_the_client.done)
+        return;
+    if (sim_traffic_done(&sim_up) && sim_traffic_done(&sim_down)
+        && sim_the_client.m.core.state == RPCH_CLIENT_OPENED) {
+        if (sim_time.now < r->since
+            + (uint64_t)sim_script_now->linger * SIM_MSEC) {
+            sim_wake(SIM_CLIENT, r->since
+                     + (uint64_t)sim_script_now->linger * SIM_MSEC);
+            return;
+        }
+        sim_say("all is delivered");
+        r->hung_up = true;
+        sim_counts.complete++;
+        sim_visits_over();
+        sim_client_hang_up();
+    } else if (sim_time.now - r->since > (sim_script_now->completes
+               || sim_script_now->seed % 8 == 0 ? PATIENCE : RESIGNATION)
+               * SIM_MSEC) {
+        if (sim_script_now->completes)
+            sim_break("stuck: nothing is delivered any more");
+        r->hung_up = true;
+        sim_client_hang_up();
+    }
+}
+
+static bool is_over(void)
+{
+    return sim_the_client.done && sim_channel_count() == 0
+        && (sim_the_server.plain || sim_the_server.done
+            /* nobody ever came to it */
+            || sim_the_server.m.core.state == RPCH_SERVER_OPEN_START)
+        && sim_wire_open() == 0;
+}
+
+/* Runs to the end. */
+static void turns(run *r)
+{
+    uint32_t n = 0;
+
+    while (!is_over()) {
+        int who = sim_clock_next();
+
+        if (who < 0) {
+            resign(r);
+            continue;
+        }
+        if (++n > STEPS_MAX)
+            sim_break("the run does not end");
+        if (who == SIM_CLIENT)
+            sim_client_step();
+        else if (who == SIM_SERVER)
+            sim_server_step();
+        else
+            sim_channel_step(who - SIM_CHANNEL0);
+        look_for_progress(r);
+        if ((n & 15) == 0)
+            check_queues();
+        if (sim_the_client.done
+            && sim_time.now - r->since > 2ull * PATIENCE * SIM_MSEC)
+            sim_break("the client has ended, and others do not");
+    }
+}
+
+/* Only what the script explains may end a machine. */
+static void check_statuses(const sim_script *s)
+{
+    static const int bad[] = {
+        RPCH_E_SYNTAX, RPCH_E_UNEXPECTED, RPCH_E_ACK, RPCH_E_COOKIE,
+        RPCH_E_BANNER, RPCH_E_POLICY, RPCH_E_TIMEOUT, RPCH_E_LIFETIME,
+        RPCH_E_CONNECT
+    };
+    bool strange = false; /* somebody said what he should not */
+    size_t i;
+
+    for (i = 0; i < s->faults; i++)
+        strange = strange || s->fault[i].kind == SIM_FAULT_INJECT
+               || s->fault[i].kind == SIM_FAULT_NEWCOMER;
+    if (s->completes)
+        for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+            if (sim_visits_ended(bad[i]))
+                sim_break("a machine of a run without faults ends with %s",
+                          rpch_status_name(bad[i]));
+    if (strange)
+        return;
+    for (i = 0; i < 5; i++)
+        if (sim_visits_ended(bad[i])
+            && !(bad[i] == RPCH_E_UNEXPECTED
+                 && (s->lifetime_ends || s->faults > 0
+                     || s->client_flags & RPCH_R2_ONLY)))
+            sim_break("a machine ends with %s, and nobody broke the protocol",
+                      rpch_status_name(bad[i]));
+}
+
+static void check_end(const sim_script *s)
+{
+    size_t used, kept;
+
+    if (s->completes && !(sim_traffic_done(&sim_up)
+                          && sim_traffic_done(&sim_down)))
+        sim_break("the run ended before its script");
+    check_statuses(s);
+    sim_must(sim_link_ends() == 0, "a link is left open");
+    sim_must(sim_place_entries() == 0, "a table keeps an entry");
+    relay_blocks_count(sim_script_blocks(), &used, &kept);
+    sim_must(used == 0, "queues keep blocks");
+}
+
+bool sim_world_run(const sim_script *s)
+{
+    run r = { false, 0, 0 };
+
+    sim_tracing.broken[0] = '\0';
+    if (setjmp(sim_tracing.out) != 0) {
+        sim_channel_start();
+        return false;
+    }
+    start(s);
+    r.since = sim_time.now;
+    turns(&r);
+    check_end(s);
+    sim_counts.runs++;
+    sim_counts.bytes += sim_up.bytes + sim_down.bytes;
+    return true;
+}
