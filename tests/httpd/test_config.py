@@ -566,7 +566,7 @@ def test_status_page(httpd):
     assert body.endswith("\n# EOF\n")
     for line in body.splitlines()[:-1]:
         assert re.fullmatch(r"# (TYPE|HELP) rpcproxy_\w+ .+|"
-                            r"rpcproxy_\w+(\{channel=\"(in|out)\"\})? \d+",
+                            r"rpcproxy_\w+(\{(channel|form)=\"\w+\"\})? \d+",
                             line), line
     assert get("?format=xml")[0].status == 400
     assert get("", "POST")[0].status == 405
