@@ -30,6 +30,7 @@
 #define B2W (RPCH_SERVER_B2W + 1)
 #define OPEN (RPCH_SERVER_OPENED + 1)
 #define FIN (RPCH_SERVER_FINISHED + 1)
+#define BUG RPCH_CELL_BUG
 #define STAY RPCH_CELL_STAY
 #define ERR RPCH_CELL_ERR
 #define DROP RPCH_CELL_DROP
@@ -54,7 +55,7 @@ static const signed char next[RPCH_SERVER_EV_MAX][RPCH_SERVER_STATE_MAX] = {
     [RPCH_SERVER_EV_OUT_RPC]       = { ERR,  ERR,  ERR,  ERR, DROP },
     [RPCH_SERVER_EV_IN_CLOSE]      = { FIN,  FIN,  FIN,  FIN, DROP },
     [RPCH_SERVER_EV_OUT_CLOSE]     = { FIN,  FIN,  FIN,  FIN, DROP },
-    [RPCH_SERVER_EV_OLD_CLOSE]     = {DROP, DROP, DROP, DROP, DROP },
+    [RPCH_SERVER_EV_OLD_CLOSE]     = { BUG, DROP, DROP, DROP, DROP },
     [RPCH_SERVER_EV_TIMEOUT]       = {DROP,  FIN,  FIN, DROP, DROP },
     [RPCH_SERVER_EV_FAIL]          = { FIN,  FIN,  FIN,  FIN, DROP },
 };
@@ -168,6 +169,8 @@ bool rpch_sv_allows(rpch_server *m, const rpch_machine_table *table, int e,
     rpch_core_visit(&m->core, table->id, e, state);
     if (cell == RPCH_CELL_ERR)
         rpch_sv_fail(m, status, wrong);
+    else if (cell == RPCH_CELL_BUG)
+        rpch_sv_fail(m, RPCH_E_BUG, "an event that cannot be in this state");
     return cell > 0 || cell == RPCH_CELL_STAY;
 }
 

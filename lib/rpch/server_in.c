@@ -17,17 +17,19 @@
 #define A6W (RPCH_SERVER_IN_A6W + 1)
 #define B1W (RPCH_SERVER_IN_OPENED_B1W + 1)
 #define OPEN (RPCH_SERVER_IN_OPENED + 1)
+#define BUG RPCH_CELL_BUG
 #define STAY RPCH_CELL_STAY
 #define ERR RPCH_CELL_ERR
 #define DROP RPCH_CELL_DROP
 
+/* A third S-IN has no slot, and no timer runs for the end of an old one. */
 static const signed char
     next[RPCH_SERVER_IN_EV_MAX][RPCH_SERVER_IN_STATE_MAX] = {
     /*                              OPENED A6W OPENED_B1W */
-    [RPCH_SERVER_IN_EV_R1_A2] =     { A6W,  ERR,  ERR },
+    [RPCH_SERVER_IN_EV_R1_A2] =     { A6W,  BUG,  BUG },
     [RPCH_SERVER_IN_EV_A6] =        { STAY, B1W,  ERR },
     [RPCH_SERVER_IN_EV_R1_B1] =     { ERR,  ERR,  OPEN },
-    [RPCH_SERVER_IN_EV_TIMEOUT] =   { DROP, ERR,  DROP },
+    [RPCH_SERVER_IN_EV_TIMEOUT] =   { DROP, ERR,  BUG },
 };
 
 static const char *const state_name[RPCH_SERVER_IN_STATE_MAX] = {

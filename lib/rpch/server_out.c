@@ -21,15 +21,17 @@
 #define A8W (RPCH_SERVER_OUT_A8W + 1)
 #define R2A8W (RPCH_SERVER_OUT_R2A8W + 1)
 #define OPEN (RPCH_SERVER_OUT_OPENED + 1)
+#define BUG RPCH_CELL_BUG
 #define STAY RPCH_CELL_STAY
 #define ERR RPCH_CELL_ERR
 #define DROP RPCH_CELL_DROP
 
+/* A third S-OUT has no slot. */
 static const signed char
     next[RPCH_SERVER_OUT_EV_MAX][RPCH_SERVER_OUT_STATE_MAX] = {
     /*                               OPENED  A4W    A8W   R2A8W */
     [RPCH_SERVER_OUT_EV_LIFETIME] = { A4W,  DROP,  DROP,  DROP },
-    [RPCH_SERVER_OUT_EV_R1_A4] =    { ERR,  A8W,   ERR,   ERR },
+    [RPCH_SERVER_OUT_EV_R1_A4] =    { ERR,  A8W,   BUG,   ERR },
     [RPCH_SERVER_OUT_EV_R2_A4] =    { ERR,  R2A8W, ERR,   STAY },
     [RPCH_SERVER_OUT_EV_A8] =       { ERR,  ERR,   OPEN,  OPEN },
     [RPCH_SERVER_OUT_EV_TIMEOUT] =  { DROP, ERR,   ERR,   ERR },

@@ -353,7 +353,8 @@ static void forge(rpch_reader *r)
     fuzz_check(m.out_state < RPCH_SERVER_OUT_STATE_MAX);
     fuzz_check(!(rpch_server_wants(&m) & RPCH_WANT_CLOSE));
     rpch_server_spent(&m, 1000, false);
-    (void)rpch_server_timeout(&m, rpch_server_deadline(&m));
+    if (rpch_server_deadline(&m) != RPCH_NEVER)
+        (void)rpch_server_timeout(&m, rpch_server_deadline(&m));
     fuzz_check_lane(&m.in[0].lane);
     fuzz_check_lane(&m.out[0].lane);
 }
