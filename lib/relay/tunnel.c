@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "relay/clock.h"
+#include "relay/trace.h"
 
 /* Longest sleep: a stopping child is noticed that late, ms. */
 #define POLL_CAP 2000
@@ -153,8 +154,10 @@ static void read_client(relay_tunnel *t, rpch_msec now)
             break;
         if (rpch_mixed_client_recv(&t->m, p, len, &step) != RPCH_OK)
             return;
-        if (step.pass)
+        if (step.pass) {
+            relay_trace_bind(t->engine, t->r, "v1", &step);
             pass(t, RELAY_IN, step.pass, step.pass_len);
+        }
         relay_client_take(&t->client, step.used);
         t->moved = true;
     }

@@ -163,6 +163,16 @@ def test_any_path(httpd, fields, v1, backends):
         assert client.calls().add_one(1) == 2
 
 
+def test_interfaces_in_the_log(httpd, fields, v1, log):
+    """At debug level, for who looks for what a client wants."""
+    server = httpd(mpm="event", **fields(
+        server=("LogLevel rpcproxy:debug",)))
+    v1(server, "v1.http:1").open().calls()
+    assert v1(server, "v1.http:1").open().calls(rpc.MGMT)
+    log.expect("v1: bind to 60a15ec5-4de8-11d7-a637-005056a20182/1.0",
+               "v1: bind to afa8bd80-7d8a-11c9-bef4-08002b102989/1.0")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_at_once(httpd, fields, v1, kind):
     server = httpd(mpm="event", **fields())
