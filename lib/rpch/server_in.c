@@ -115,7 +115,10 @@ static rpch_server_event event_of(const rpch_rts *rts)
 }
 
 /* The same, knowing where it came: beside the default S-IN only a first PDU
- * is legal, and a successor keeps silent until IN_R1/B2. */
+ * is legal. A successor keeps its own PDUs back until IN_R1/B2, but passes on
+ * what its client sends to others: the client has no other C-IN any more, and
+ * an ack from there can be what the RPC layer waits for before it takes what
+ * the predecessor still has. */
 static rpch_server_event event_at(const rpch_server *m, int slot,
                                   const rpch_rts *rts)
 {
@@ -126,6 +129,9 @@ static rpch_server_event event_at(const rpch_server *m, int slot,
         return e;
     if (slot == m->in_at)
         return e == RPCH_SERVER_EV_IN_R1_A2 ? RPCH_SERVER_EV_IN_OTHER : e;
+    if (m->in[slot].use == RPCH_SERVER_SUCCESSOR
+        && (e == RPCH_SERVER_EV_IN_FORWARD || e == RPCH_SERVER_EV_OUT_A8))
+        return e;
     return opens && m->in[slot].use == RPCH_SERVER_NEW
          ? e : RPCH_SERVER_EV_IN_OTHER;
 }
