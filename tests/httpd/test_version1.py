@@ -13,25 +13,12 @@ import env
 import rawclient
 import rpc
 import rts
-from version1 import ANSWER, BANNER, Greeter, Version1
+from version1 import ANSWER, BANNER, Greeter, greeter, v1  # noqa: F401
 
 KINDS = ["tcp", "http", "own"]
 MPMS = ["event", "worker", "prefork"]
 MIB = 1 << 20
 ON = "RpcProxyVersion1 On"
-
-
-@pytest.fixture
-def greeter():
-    """greeter(...): a Greeter of this test alone."""
-    made = []
-
-    def get(*args, **options):
-        made.append(Greeter(*args, **options))
-        return made[-1]
-    yield get
-    for server in made:
-        server.close()
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +39,6 @@ def fields(backends, echo):
                 "routes": (*routes, echo.route("v1.http"), *backends.routes),
                 "ports": (*backends.ports, "v1.http:1", *ports)}
     return get
-
-
-@pytest.fixture
-def v1():
-    """v1(server, target, ...): a Version1 that is closed at the end."""
-    made = []
-
-    def get(server, target, tls=None, **options):
-        made.append(Version1(server.address(tls is not None), target, tls,
-                             **options))
-        return made[-1]
-    yield get
-    for client in made:
-        client.close()
 
 
 def target(kind):

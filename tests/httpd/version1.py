@@ -6,6 +6,8 @@ import base64
 import socket
 import threading
 
+import pytest
+
 import env
 import rawclient
 import rpc
@@ -163,3 +165,32 @@ class Greeter:
                 sock.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+
+# Fixtures, for the tests that import them.
+
+@pytest.fixture
+def greeter():
+    """greeter(...): a Greeter of this test alone."""
+    made = []
+
+    def get(*args, **options):
+        made.append(Greeter(*args, **options))
+        return made[-1]
+    yield get
+    for server in made:
+        server.close()
+
+
+@pytest.fixture
+def v1():
+    """v1(server, target, ...): a Version1 that is closed at the end."""
+    made = []
+
+    def get(server, target, tls=None, **options):
+        made.append(Version1(server.address(tls is not None), target, tls,
+                             **options))
+        return made[-1]
+    yield get
+    for client in made:
+        client.close()
