@@ -59,15 +59,54 @@ def _python(script, *argv, timeout=90, environ=None):
         return {"error": f"exit {done.returncode}: {done.stderr[-2000:]}"}
 
 
-def impacket(calls, host, port, via=None, seal=False, user=env.USER,
-             password=env.PASSWORD, timeout=90, **more):
-    """Answers of impacket's calls (epm, mgmt, samr, echo), by name."""
-    spec = {"host": host, "port": port, "calls": list(calls), "seal": seal,
-            "user": user, "password": password, "domain": env.DOMAIN, **more}
+class Idle:
+    """One of our client programs in its call "idle": it has made a call and
+    waits on the same connection until go_on()."""
+
+    def __init__(self, script, *argv):
+        self.popen = subprocess.Popen(
+            [sys.executable, str(env.HERE / script), *argv], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True)
+        first = self.popen.stdout.readline()
+        if first != "idle\n":
+            raise AssertionError(f"{script} said {first!r}: "
+                                 f"{self.popen.communicate()[1][-2000:]}")
+
+    def go_on(self, timeout=60):
+        """Lets it make its second call; the JSON that it prints."""
+        out, err = self.popen.communicate("", timeout=timeout)
+        try:
+            return json.loads(out.splitlines()[-1])
+        except (IndexError, ValueError):
+            return {"error": f"exit {self.popen.returncode}: {err[-2000:]}"}
+
+    def close(self):
+        self.popen.kill()
+        self.popen.communicate()
+
+
+def _impacket_spec(calls, host, port, via, **more):
+    spec = {"host": host, "port": port, "calls": list(calls),
+            "user": env.USER, "password": env.PASSWORD,
+            "domain": env.DOMAIN, **more}
     if via:
         spec["url"] = via.url
         spec["auth"] = via.auth
-    return _python("impacket_cli.py", json.dumps(spec), timeout=timeout)
+    return json.dumps(spec)
+
+
+def impacket(calls, host, port, via=None, timeout=90, **more):
+    """Answers of impacket's calls (epm, mgmt, samr, echo), by name; more:
+    seal, user, password, size."""
+    return _python("impacket_cli.py",
+                   _impacket_spec(calls, host, port, via, **more),
+                   timeout=timeout)
+
+
+def impacket_idle(host, port, via):
+    """impacket between two calls of rpcecho."""
+    return Idle("impacket_cli.py", _impacket_spec(("idle",), host, port, via))
 
 
 class Samba:
@@ -102,6 +141,12 @@ class Samba:
                        self.binding(host, port, via, options), env.DOMAIN,
                        user, password, str(repeat), *calls, timeout=timeout,
                        environ=environ)
+
+    def idle(self, host, port, via):
+        """python3-samba between two calls of mgmt."""
+        return Idle("samba_cli.py", str(self._conf(via)),
+                    self.binding(host, port, via, ("ntlm",)), env.DOMAIN,
+                    env.USER, env.PASSWORD, "1", "idle")
 
     def smbtorture(self, suite, host, port, via=None, options=(),
                    user=env.USER, password=env.PASSWORD, environ=None,

@@ -134,29 +134,41 @@ def do_samr(dce, spec):
             "users": sorted([u["Name"], u["RelativeId"]] for u in users)}
 
 
+def call(dce, cls, **fields):
+    """A call of rpcecho. The last four bytes of its answers are no error
+    code."""
+    request = cls()
+    for name, value in fields.items():
+        request[name] = value
+    return dce.request(request, checkError=False)
+
+
 def do_echo(dce, spec):
     """rpcecho: AddOne, and the other three with spec's size."""
     dce.bind(RPCECHO)
     size = spec.get("size", 60000)
     data = bytes((i * 7) & 0xFF for i in range(size))
 
-    def call(cls, **fields):
-        request = cls()
-        for name, value in fields.items():
-            request[name] = value
-        # The last four bytes of an rpcecho answer are no error code.
-        return dce.request(request, checkError=False)
-
     def joined(value):
         return b"".join(value)
-    one = call(AddOne, in_data=41)["out_data"]
-    echoed = joined(call(EchoData, len=size, in_data=data)["out_data"])
-    call(SinkData, len=size, data=data)
-    sourced = joined(call(SourceData, len=size)["data"])
+    one = call(dce, AddOne, in_data=41)["out_data"]
+    echoed = joined(call(dce, EchoData, len=size, in_data=data)["out_data"])
+    call(dce, SinkData, len=size, data=data)
+    sourced = joined(call(dce, SourceData, len=size)["data"])
     return {"one": one, "echo": echoed == data, "source": len(sourced)}
 
 
-CALLS = {"epm": do_epm, "mgmt": do_mgmt, "samr": do_samr, "echo": do_echo}
+def do_idle(dce, _):
+    """A call, silence until the end of standard input, another call."""
+    dce.bind(RPCECHO)
+    first = call(dce, AddOne, in_data=1)["out_data"]
+    print("idle", flush=True)
+    sys.stdin.read()
+    return [first, call(dce, AddOne, in_data=2)["out_data"]]
+
+
+CALLS = {"epm": do_epm, "mgmt": do_mgmt, "samr": do_samr, "echo": do_echo,
+         "idle": do_idle}
 
 
 def main():

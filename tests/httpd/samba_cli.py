@@ -35,6 +35,15 @@ def do_mgmt(binding, lp, creds):
     return sorted(str(i.id.uuid) for i in ids.if_id)
 
 
+def do_idle(binding, lp, creds):
+    """A call, silence until the end of standard input, another call."""
+    pipe = mgmt.mgmt(binding, lp, creds)
+    first = pipe.inq_if_ids().count
+    print("idle", flush=True)
+    sys.stdin.read()
+    return [first, pipe.inq_if_ids().count]
+
+
 def repeat(binding, lp, creds, times):
     """Makes one call with a long answer many times on one connection."""
     pipe = samr.samr(binding, lp, creds)
@@ -48,7 +57,7 @@ def repeat(binding, lp, creds, times):
     return times
 
 
-CALLS = {"samr": do_samr, "mgmt": do_mgmt}
+CALLS = {"samr": do_samr, "mgmt": do_mgmt, "idle": do_idle}
 
 
 def main():

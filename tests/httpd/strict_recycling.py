@@ -196,8 +196,6 @@ class RecyclingServer(StrictServer):
             if r.out_state == "R2A8W":
                 sout.send(rts.make("OUT_R2/B2"))
             raise _End
-        self._note(v, sout, "send", "OUT_R1/A9")
-        sout.send(rts.make("OUT_R1/A9"))
         r.old_cookies.add(v.out_cookie)
         v.out_cookie = r.succ
         if r.out_state == "A8W":
@@ -205,13 +203,17 @@ class RecyclingServer(StrictServer):
             sout.name = "old"
             r.old_out = (sout, v.out_tx)
             v.legs["S-OUT"] = new
-            v.out_tx.end()
+            # Whoever waits for the old one finds the new one there.
             v.out_tx = Sender(a4.get("ReceiveWindowSize"))
+            r.old_out[1].end()
             r.lifetime = a4.get("ChannelLifetime")
             r.counts["OUT_R1"] += 1
         else:
             r.counts["OUT_R2"] += 1
         r.used, r.out_state, r.out_next = 0, "Opened", None
+        # In R1 its end may follow at once, and is none of the connection.
+        self._note(v, sout, "send", "OUT_R1/A9")
+        sout.send(rts.make("OUT_R1/A9"))
         r.changed.notify_all()
 
     def _forward(self, v, leg, pdu):

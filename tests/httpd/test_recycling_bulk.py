@@ -5,7 +5,11 @@ rpch-client; what it counted is what the proxies logged and counted."""
 import pytest
 
 import bulk
+import clients
 import env
+import logs
+import recycling
+from test_recycling import until_asked, works
 from test_relay import settle
 
 KINDS = ["tcp", "own", "http"]
@@ -40,11 +44,11 @@ def client(tmp_path):
         c.process.stop()
 
 
-def moved(counts, mib=bulk.BULK_MIB):
+def moved(counts, size=bulk.BULK_MIB * bulk.MIB):
     """All of it arrived, by channels of which none lasts longer than its
     lifetime."""
-    assert counts["up"] >= mib << 20 and counts["down"] >= mib << 20
-    least = (mib << 20) // bulk.LIFETIME
+    assert counts["up"] >= size and counts["down"] >= size
+    least = size // bulk.LIFETIME - 1
     assert counts["in_r1"] + counts["in_r2"] >= least
     assert counts["out_r1"] + counts["out_r2"] >= least
 
@@ -60,3 +64,155 @@ def test_bulk(httpd, fields, client, mpm, kind):
     moved(counts)
     assert counts["in_r1"] == counts["out_r1"] == 0
     seen.check(counts)
+
+
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_bulk_https(httpd, fields, client, tls, mpm, kind):
+    server = httpd(mpm=mpm, **fields())
+    seen = bulk.Recyclings(server)
+    front = bulk.TlsFront(server.address(tls=True), tls)
+    try:
+        counts = client(kind, front).counts()
+    finally:
+        front.close()
+    moved(counts)
+    seen.check(counts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("window", [8192, 262144])
+def test_windows(httpd, fields, client, kind, window):
+    """The least and the largest, offered by client and proxy."""
+    server = httpd(mpm="event", **fields(
+        location=(f"RpcProxyReceiveWindow {window}",)))
+    seen = bulk.Recyclings(server)
+    size = bulk.BULK_MIB * bulk.MIB // 2
+    counts = client(kind, server, window=window, bytes=size,
+                    call_bytes=window // 4).counts()
+    moved(counts, size)
+    seen.check(counts)
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_twenty_at_once(httpd, fields, client, mpm, kind):
+    server = httpd(mpm=mpm, **fields())
+    seen = bulk.Recyclings(server)
+    running = [client(kind, server, bytes=bulk.MIB,
+                      window=(8192, 65536, 262144)[i % 3],
+                      call_bytes=2048 << i % 3) for i in range(20)]
+    counts = [c.counts() for c in running]
+    for c in counts:
+        moved(c, bulk.MIB)
+    seen.check(*counts)
+
+
+# ---- other generations, other proxies ---------------------------------------
+
+def crossed(server, mark, old):
+    """True when a connection got legs in children of old and of none such."""
+    where = {}
+    for line in map(logs.Line, server.errors.since(mark)):
+        if "RPX0314" in line.text:
+            name = line.text.split(" connection ")[1].split()[0]
+            where.setdefault(name, set()).add(line.pid in old)
+    return {True, False} in where.values()
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_graceful_restarts(httpd, fields, client, mpm, kind):
+    """Three of them under way; each moves the connection to the new
+    generation, and the old children end. A client that ends before is
+    followed by another one."""
+    server = httpd(mpm=mpm, **fields(server=("# restarts in bulk",)))
+    seen = bulk.Recyclings(server)
+    running, counts, restarts = None, [], 0
+    for _ in range(20):
+        if running is None or not running.process.alive():
+            running = client(kind, server)
+            counts.append(running)
+        page = seen.page(server)[1]
+        env.wait_until(lambda: seen.page(server)[1] > page
+                       or not running.process.alive(), "recyclings")
+        mark = server.errors.mark()
+        old = server.graceful()
+        env.wait_until(lambda: crossed(server, mark, old)
+                       or not running.process.alive(), "the move")
+        restarts += crossed(server, mark, old)
+        env.wait_until(lambda: not old & set(server.children()),
+                       "the old children to end")
+        if restarts == 3:
+            break
+    counts = [c.counts() for c in counts]
+    assert restarts == 3
+    for c in counts:
+        moved(c)
+    seen.check(*counts)
+
+
+@pytest.mark.parametrize("kind", ["own", "http"])
+@pytest.mark.parametrize("mpms", [("event", "prefork"), ("worker", "event")])
+def test_two_proxies(httpd, fields, client, kind, mpms):
+    """Each successor comes to the other one: R1 only."""
+    servers = [httpd(mpm=mpm, **fields()) for mpm in mpms]
+    seen = bulk.Recyclings(*servers)
+    counts = client(kind, *servers).counts()
+    print(mpms, kind, counts)
+    moved(counts)
+    assert counts["in_r2"] == counts["out_r2"] == 0
+    seen.check(counts)
+    for server in servers:
+        assert seen.logged("RPX0313", "IN", server) >= counts["in_r1"] // 2
+        assert seen.logged("RPX0313", "OUT", server) >= counts["out_r1"] // 2
+
+
+@pytest.mark.parametrize("kind", ["own", "http"])
+def test_r1_and_r2(httpd, fields, client, kind):
+    """In turns: the same httpd again, then the other one."""
+    a, b = (httpd(mpm=mpm, **fields()) for mpm in ("event", "worker"))
+    seen = bulk.Recyclings(a, b)
+    counts = client(kind, a, a, a, b, b).counts()
+    moved(counts)
+    assert all(counts[form] > bulk.BULK_MIB for form in bulk.FORMS), counts
+    seen.check(counts)
+
+
+# ---- nothing stays behind ---------------------------------------------------
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_flat(httpd, fields, mpm, kind):
+    """200 recyclings of each channel later a connection has what it had."""
+    server = httpd(mpm=mpm, **fields())
+    seen = bulk.Recyclings(server)
+    with recycling.Recycler(server.address(), TARGETS[kind]) as client:
+        client.open()
+        calls = client.calls(fragment=5840)
+        assert works(calls)
+        before = server.resources()
+        for _ in range(200):
+            assert client.recycle_in() == "IN_R2"
+            until_asked(client, calls)
+            assert client.recycle_out() == "OUT_R2"
+            if client.due:
+                works(calls)
+            for channel in client.old:
+                channel.close()
+            client.old.clear()
+        assert works(calls)
+        page = server.status()
+        assert [page[k] for k in ("connections", "connections_open",
+                                  "channels_in", "channels_out")] == [1] * 4
+        assert seen.page(server) == [0, 400]
+
+        def sockets(resources):
+            """What is there beyond what each idle child has."""
+            idle = min(r[0] for r in resources.values())
+            return sum(r[0] - idle for r in resources.values())
+        env.wait_until(lambda: sockets(server.resources())
+                       <= sockets(before), "the descriptors of one "
+                       "connection")
+    server.wait_idle()
+    settle(server, before)
