@@ -56,7 +56,7 @@ static const signed char next[RPCH_SERVER_EV_MAX][RPCH_SERVER_STATE_MAX] = {
     [RPCH_SERVER_EV_IN_CLOSE]      = { FIN,  FIN,  FIN,  FIN, DROP },
     [RPCH_SERVER_EV_OUT_CLOSE]     = { FIN,  FIN,  FIN,  FIN, DROP },
     [RPCH_SERVER_EV_OLD_CLOSE]     = { BUG, DROP, DROP, DROP, DROP },
-    [RPCH_SERVER_EV_TIMEOUT]       = {DROP,  FIN,  FIN, DROP, DROP },
+    [RPCH_SERVER_EV_TIMEOUT]       = { BUG,  FIN,  FIN,  BUG, DROP },
     [RPCH_SERVER_EV_FAIL]          = { FIN,  FIN,  FIN,  FIN, DROP },
 };
 

@@ -22,14 +22,14 @@
 #define ERR RPCH_CELL_ERR
 #define DROP RPCH_CELL_DROP
 
-/* A third S-IN has no slot, and no timer runs for the end of an old one. */
+/* A third S-IN has no slot, and a timer runs in A6W only. */
 static const signed char
     next[RPCH_SERVER_IN_EV_MAX][RPCH_SERVER_IN_STATE_MAX] = {
     /*                              OPENED A6W OPENED_B1W */
     [RPCH_SERVER_IN_EV_R1_A2] =     { A6W,  BUG,  BUG },
     [RPCH_SERVER_IN_EV_A6] =        { STAY, B1W,  ERR },
     [RPCH_SERVER_IN_EV_R1_B1] =     { ERR,  ERR,  OPEN },
-    [RPCH_SERVER_IN_EV_TIMEOUT] =   { DROP, ERR,  BUG },
+    [RPCH_SERVER_IN_EV_TIMEOUT] =   { BUG,  ERR,  BUG },
 };
 
 static const char *const state_name[RPCH_SERVER_IN_STATE_MAX] = {

@@ -26,7 +26,7 @@
 #define ERR RPCH_CELL_ERR
 #define DROP RPCH_CELL_DROP
 
-/* A third S-OUT has no slot. */
+/* A third S-OUT has no slot, and no timer runs in OPENED. */
 static const signed char
     next[RPCH_SERVER_OUT_EV_MAX][RPCH_SERVER_OUT_STATE_MAX] = {
     /*                               OPENED  A4W    A8W   R2A8W */
@@ -34,7 +34,7 @@ static const signed char
     [RPCH_SERVER_OUT_EV_R1_A4] =    { ERR,  A8W,   BUG,   ERR },
     [RPCH_SERVER_OUT_EV_R2_A4] =    { ERR,  R2A8W, ERR,   STAY },
     [RPCH_SERVER_OUT_EV_A8] =       { ERR,  ERR,   OPEN,  OPEN },
-    [RPCH_SERVER_OUT_EV_TIMEOUT] =  { DROP, ERR,   ERR,   ERR },
+    [RPCH_SERVER_OUT_EV_TIMEOUT] =  { BUG,  ERR,   ERR,   ERR },
 };
 
 static const char *const state_name[RPCH_SERVER_OUT_STATE_MAX] = {

@@ -53,7 +53,7 @@ static const char *const in_table[RPCH_SERVER_IN_EV_MAX] = {
     [RPCH_SERVER_IN_EV_R1_A2] = "1??",
     [RPCH_SERVER_IN_EV_A6] = "s2x",
     [RPCH_SERVER_IN_EV_R1_B1] = "xx0",
-    [RPCH_SERVER_IN_EV_TIMEOUT] = "-x?"
+    [RPCH_SERVER_IN_EV_TIMEOUT] = "?x?"
 };
 
 /* 3.2.5.5.9 to 3.2.5.5.12; columns OPENED, A4W, A8W, R2A8W */
@@ -62,7 +62,7 @@ static const char *const out_table[RPCH_SERVER_OUT_EV_MAX] = {
     [RPCH_SERVER_OUT_EV_R1_A4] = "x2?x",
     [RPCH_SERVER_OUT_EV_R2_A4] = "x3xs",
     [RPCH_SERVER_OUT_EV_A8] = "xx00",
-    [RPCH_SERVER_OUT_EV_TIMEOUT] = "-xxx"
+    [RPCH_SERVER_OUT_EV_TIMEOUT] = "?xxx"
 };
 
 /* False when there is no slot for it: both are in use. */
