@@ -8,6 +8,7 @@ import signal
 
 import pytest
 
+import engine_rig
 import env
 import logs
 import rawclient
@@ -394,6 +395,21 @@ def test_back_at_once(httpd, fields, recycler):
     until_asked(client, calls)
     assert client.recycle_out(first.address()) == "OUT_R1"
     assert works(calls)
+
+
+def test_idle_successors_are_quiet(httpd, fields, recycler):
+    """Once a channel has succeeded, by either form, it waits for events and
+    for nothing else."""
+    first = httpd(mpm="event", **fields(location=SHORT))
+    second = httpd(mpm="worker", **fields(location=SHORT))
+    for there, form in ((second, "R1"), (first, "R2")):
+        client, calls = recycler(first, "own")
+        assert client.recycle_in(there.address()) == f"IN_{form}"
+        until_asked(client, calls)
+        assert client.recycle_out(there.address()) == f"OUT_{form}"
+        assert works(calls)
+        for server in (first, second):
+            engine_rig.wait_still(server.children(), f"{form} of {server}")
 
 
 def early(client, there, then, form):
