@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+import clients
 import eerr
 import env
 from version1 import Version1
@@ -101,13 +102,16 @@ def test_off_by_default(httpd, raw, log):
     assert head.line == "HTTP/1.1 503 RPC Error: 6ba" and body == b""
 
 
-def test_impacket_still_reads_the_code(server, raw, log):
-    """Its parser takes the hexadecimal digits wherever they stand."""
-    from impacket.dcerpc.v5.rpch import RPCProxyClientException
+def test_impacket_still_reads_the_code(httpd, backends, log):
+    """It searches the status line for the digits; calls are unaffected."""
+    server = httpd(mpm="event", **backends.fields(location=(ON,)))
     log.expect("RPX0214")
-    head, _ = ask(server, raw, "out", "secret:1")
-    error = RPCProxyClientException("refused", proxy_error=head.line)
-    assert error.error_code == 0x6BA
+    answer = clients.impacket(("mgmt",), "nowhere", 135, via=server.via())
+    assert "code: 0x6ba" in answer["error"]
+    want = clients.impacket(("echo",), backends.echo.host,
+                            backends.echo.tcp_port)
+    assert clients.impacket(("echo",), "echo.tcp", 1,
+                            via=server.via()) == want
 
 
 def test_nobody_learns_more(server, raw, log):
