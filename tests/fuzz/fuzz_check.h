@@ -139,6 +139,17 @@ static inline void fuzz_check_tx(const rpch_tx *t)
     fuzz_check(t->off || t->avail <= t->window);
 }
 
+/* True when rts is an ack for a sender in that role, from a neighbour or by
+ * way of others; *v has its fields then. */
+static inline bool fuzz_is_ack(const rpch_rts *rts, rpch_dest role,
+                               rpch_rts_values *v)
+{
+    if (rpch_rts_read(RPCH_FLOW_CONTROL_ACK, rts, v) == RPCH_OK)
+        return true;
+    return rpch_rts_read(RPCH_FLOW_CONTROL_ACK_DEST, rts, v) == RPCH_OK
+        && v->dest == role;
+}
+
 /* Books that the peer of a sender acknowledges, as the last PDU put into its
  * stream does, if it is a legal ack for the current channel. */
 static inline void fuzz_acked(fuzz_window *w, uint32_t received,

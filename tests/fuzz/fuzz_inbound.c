@@ -102,7 +102,7 @@ static void hear(party *p, const uint8_t *b, size_t len)
             || rpch_rts_read(RPCH_IN_R1_B2, &rts, &v) == RPCH_OK)
             fuzz_acked(&p->win, 0, v.window < RPCH_WINDOW_MAX
                                    ? v.window : RPCH_WINDOW_MAX);
-        if (rpch_rts_read(RPCH_FLOW_CONTROL_ACK, &rts, &v) == RPCH_OK
+        if (fuzz_is_ack(&rts, RPCH_DEST_IN_PROXY, &v)
             && is_ours(&p->m, &v.ack.cookie))
             fuzz_acked(&p->win, v.ack.bytes_received,
                        v.ack.available_window);

@@ -103,7 +103,7 @@ static void hear(unsigned i, const uint8_t *b, size_t len)
             fuzz_acked(&f.out[i].win, 0, v.window < RPCH_WINDOW_MAX
                                          ? v.window : RPCH_WINDOW_MAX);
         s = &f.m.out[rpch_server_out_slot(&f.m)];
-        if (rpch_rts_read(RPCH_FLOW_CONTROL_ACK, &rts, &v) == RPCH_OK
+        if (fuzz_is_ack(&rts, RPCH_DEST_SERVER, &v)
             && !rpch_cookie_is_zero(&v.ack.cookie)
             && (rpch_cookie_equal(&v.ack.cookie, &s->channel)
                 || rpch_cookie_equal(&v.ack.cookie, &s->previous)
