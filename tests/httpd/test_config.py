@@ -29,6 +29,8 @@ WRONG = [
     ("RpcProxyRequireTLS Yes", "'Yes'", "On or Off"),
     ("RpcProxyRequireAuth 1", "'1'", "On or Off"),
     ("RpcProxyAllowAnonymous x", "'x'", "On or Off"),
+    ("RpcProxyVersion1 2", "'2'", "On or Off"),
+    ("RpcProxyExtendedErrors yes", "'yes'", "On or Off"),
     ("RpcProxyConnectTimeout 10x", "'10x'", "100ms to 1h"),
     ("RpcProxyConnectTimeout 99ms", "'99ms'", DURATION),
     ("RpcProxyConnectTimeout 61m", "'61m'", "100ms to 1h"),
@@ -71,7 +73,8 @@ WRONG_MAIN = [
 #: Every directive with every way to write its value.
 RIGHT = (
     "RpcProxyRequireTLS off", "RpcProxyRequireAuth ON",
-    "RpcProxyAllowAnonymous Off", "RpcProxyConnectTimeout 100ms",
+    "RpcProxyAllowAnonymous Off", "RpcProxyVersion1 on",
+    "RpcProxyExtendedErrors on", "RpcProxyConnectTimeout 100ms",
     "RpcProxyHandshakeTimeout 1h", "RpcProxyConnectionTimeout 120",
     "RpcProxyPingInterval 1s", "RpcProxyIdleTimeout 8h",
     "RpcProxyStallTimeout 5min", "RpcProxyReceiveWindow 8192",
