@@ -64,7 +64,7 @@ write_conf()
     echo "PidFile $scratch/pid"
     echo "ErrorLog $scratch/error.log"
     for m in unixd log_config mpm_event alias authn_core authn_file \
-        authz_core authz_host authz_user auth_basic ldap authnz_ldap \
+        authz_core authz_host authz_user auth_basic dir ldap authnz_ldap \
         reqtimeout setenvif socache_shmcb ssl status auth_gssapi; do
         if [ -e "$modules/mod_$m.so" ]; then
             echo "LoadModule ${m}_module $modules/mod_$m.so"
