@@ -284,6 +284,14 @@ void relay_engine_child_stopping(relay_engine *e, bool graceful)
         relay_registry_wake_all(e->registry);
 }
 
+void relay_engine_look_for_stop(relay_engine *e)
+{
+    int state;
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+        && state == AP_MPMQ_STOPPING)
+        relay_engine_child_stopping(e, true);
+}
+
 void relay_engine_stats(relay_engine *e, relay_stats *out)
 {
     relay_table_stats(e->table, out);

@@ -37,6 +37,15 @@ struct relay_engine {
     rpch_msec draining;   /* atomic: when the child began to stop; 0: not */
 };
 
+/* Longest sleep of a loop in a request thread, ms: a child of prefork that is
+ * to stop is noticed that late. */
+#define RELAY_POLL_CAP 2000
+
+/* Asks whether the child is to stop, and then says so as
+ * relay_engine_child_stopping does: under prefork no hook tells a child whose
+ * one thread is in a request. */
+void relay_engine_look_for_stop(relay_engine *e);
+
 /* Logs in the module's name at a request or a server. level with
  * APLOG_NOERRNO as usual; the format starts with the tag. */
 #define RELAY_RLOG(e, level, rv, r, ...) \

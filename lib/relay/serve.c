@@ -3,22 +3,8 @@
  * serve.c - the request-thread loop: one channel, one poll, one worker. The
  * channel's code does not know it; a reactor can drive the same steps.
  */
-#include <ap_mpm.h>
-
 #include "relay/channel.h"
 #include "relay/clock.h"
-
-/* Longest sleep: a stopping child is noticed that late, ms. */
-#define POLL_CAP 2000
-
-/* Under prefork no hook tells that the child is to stop; its state does. */
-static void look_for_stop(relay_engine *e)
-{
-    int state;
-    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-        && state == AP_MPMQ_STOPPING)
-        relay_engine_child_stopping(e, true);
-}
 
 static void run(relay_channel *ch)
 {
@@ -32,10 +18,10 @@ static void run(relay_channel *ch)
             return;
         at = relay_channel_interest(ch, fds, now);
         n = poll(fds, RELAY_FD_MAX,
-                 relay_poll_timeout(at, relay_now(), POLL_CAP));
+                 relay_poll_timeout(at, relay_now(), RELAY_POLL_CAP));
         for (i = 0; i < RELAY_FD_MAX; i++)
             revents[i] = n > 0 ? fds[i].revents : 0;
-        look_for_stop(ch->engine);
+        relay_engine_look_for_stop(ch->engine);
         now = relay_now();
     }
 }

@@ -12,7 +12,6 @@
  */
 #include "relay/tunnel.h"
 
-#include <ap_mpm.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,8 +19,6 @@
 #include "relay/clock.h"
 #include "relay/trace.h"
 
-/* Longest sleep: a stopping child is noticed that late, ms. */
-#define POLL_CAP 2000
 /* Read from the server in one go. */
 #define SCRATCH_SIZE 32768
 /* Reads of one side before the other one has its turn. */
@@ -384,15 +381,6 @@ rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
     return at;
 }
 
-/* Under prefork no hook tells that the child is to stop; its state does. */
-static void look_for_stop(relay_engine *e)
-{
-    int state;
-    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-        && state == AP_MPMQ_STOPPING)
-        relay_engine_child_stopping(e, true);
-}
-
 int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
 {
     struct pollfd fds[RELAY_TUNNEL_FD_MAX];
@@ -412,9 +400,9 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
             return relay_tunnel_end(t);
         at = relay_tunnel_interest(t, fds, relay_now());
         n = poll(fds, RELAY_TUNNEL_FD_MAX,
-                 relay_poll_timeout(at, relay_now(), POLL_CAP));
+                 relay_poll_timeout(at, relay_now(), RELAY_POLL_CAP));
         for (i = 0; i < RELAY_TUNNEL_FD_MAX; i++)
             revents[i] = n > 0 ? fds[i].revents : 0;
-        look_for_stop(e);
+        relay_engine_look_for_stop(e);
     }
 }
