@@ -86,11 +86,13 @@ static const char *server_misdeed(relay_channel *ch)
 }
 
 /* A server that does not speak ncacn_http shows by what it does in place of
- * the answer to the opening. */
+ * the answer to the opening. One that has a successor's connection open
+ * already speaks it. */
 static void doubt_server(relay_channel *ch)
 {
     const char *misdeed;
-    if (ch->joined || ch->open_logged || ch->server_fd < 0 || ch->client.gone)
+    if (ch->joined || ch->open_logged || ch->own_leg || ch->server_fd < 0
+        || ch->client.gone)
         return;
     misdeed = server_misdeed(ch);
     if (misdeed == NULL)
@@ -102,6 +104,15 @@ static void doubt_server(relay_channel *ch)
                relay_dir_name(ch->half.dir), ch->job->target,
                misdeed, ch->half.dir == RELAY_IN ? "CONN/B3" : "CONN/C1",
                cause_of(ch));
+}
+
+/* Clients that cannot recycle hang up when they are asked to; "the client
+ * closed" alone would hide that. */
+static const char *circumstance(const relay_channel *ch)
+{
+    if (ch->half.dir != RELAY_OUT || !ch->half.m.out.asked)
+        return "";
+    return " (a successor had been asked for: the lifetime was nearly over)";
 }
 
 static void log_end(relay_channel *ch)
@@ -123,11 +134,11 @@ static void log_end(relay_channel *ch)
     RELAY_RLOG(ch->engine, level, 0, ch->r,
                "%s: %s channel of connection %s of %s to %s ended in state "
                "%s after %" APR_UINT64_T_FMT " bytes in %" APR_UINT64_T_FMT
-               " RPC PDUs: %s", tag,
+               " RPC PDUs: %s%s", tag,
                relay_dir_name(ch->half.dir),
                apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
                ch->job->user, ch->job->target, ch->end_state, c.rpc_bytes,
-               c.rpc_pdus, cause_of(ch));
+               c.rpc_pdus, cause_of(ch), circumstance(ch));
 }
 
 static void log_summary(relay_channel *ch, const relay_summary *s)

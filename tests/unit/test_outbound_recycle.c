@@ -48,9 +48,12 @@ static void predecessor(unsigned flags)
     rpch_rts_values v = role_values(0xb0, 0xd0);
 
     drive(flags, RPCH_OUT_OPENED);
+    ck_assert(!m.asked);
     ck_assert_int_eq(server_rts(RPCH_OUT_R2_A1, &v), RPCH_OK);
+    ck_assert(m.asked);
     rpch_outbound_client_ack(&m, 28, START);
     ck_assert_int_eq(rpch_outbound_attach(&m, &s, &reason), RPCH_OK);
+    ck_assert(!m.asked);
     ck_assert_int_eq(m.core.state, RPCH_OUT_OPENED_B1W);
     expect_lane(&m.to_server, hex_r2_a4);
     expect_lane(&m.to_client, "");
