@@ -46,7 +46,8 @@ def main():
     for path in g.files(".sh", under=["tests/unit"]):
         if path not in listed:
             g.bad(path, 0, "is not in Makefile.am")
-    for path in g.files(".c", ".h", under=["lib", "tools"]):
+    for path in g.files(".c", ".h", under=["lib", "tools", "tests/conformance",
+                                         "tests/fuzz"]):
         if path not in listed:
             g.bad(path, 0, "is not in Makefile.am")
     for path in g.files(".py", ".sh", under=["tests/guards"]):

@@ -20,14 +20,13 @@ fresh()
 {
     rm -rf "$scratch/tree"
     mkdir "$scratch/tree"
-    for d in lib tests/unit tests/guards tools conf docs; do
+    for d in lib tests/unit tests/guards tests/conformance tests/httpd tools \
+        conf docs; do
         [ -d "$root/$d" ] || continue
         mkdir -p "$scratch/tree/$d"
-        (cd "$root" && find "$d" -name '*.[chmps]*' ! -name '*.lo' \
-            ! -path '*/.*' -type f) | while read -r f; do
-            mkdir -p "$scratch/tree/${f%/*}"
-            cp "$root/$f" "$scratch/tree/$f"
-        done
+        (cd "$root" && find "$d" -name '*.[chmpst]*' ! -name '*.lo' \
+            ! -path '*/.*' -type f | tar cf - -T -) |
+            tar xf - -C "$scratch/tree"
         cp "$root/$d"/*.conf "$scratch/tree/$d/" 2>/dev/null
     done
     cp "$root"/mod_*.c "$root/Makefile.am" "$root/quickstart" "$scratch/tree/"
@@ -53,7 +52,7 @@ tree=$scratch/tree
 
 # ---- nothing to check is a failure -------------------------------------------
 
-for guard in directives headers layers paths registration sizes tags; do
+for guard in conformance directives headers layers paths registration sizes tags; do
     rm -rf "$tree"
     mkdir "$tree"
     expect "an empty tree" $guard FAIL
@@ -188,6 +187,59 @@ expect "a tag twice" tags 'RPX9998 is also in'
 fresh
 echo 'See RPX9997.' >>"$tree/docs/mod_rpcproxy.md"
 expect "a tag that no source has" tags 'RPX9997 is in no source'
+
+# ---- conformance ----------------------------------------------------------
+
+fresh
+echo 'CONN/A9: test_cookie_gone' >>"$tree/tests/conformance/pdus.txt"
+expect "a test of a PDU that does not exist" conformance \
+    'there is no test test_cookie_gone'
+
+fresh
+printf '1.2.3: A rule.\n- test_url.py::test_gone\n' \
+    >>"$tree/tests/conformance/rules.txt"
+expect "a test of a rule that does not exist" conformance \
+    'there is no test test_url.py::test_gone'
+
+fresh
+echo '1.2.3: A rule.' >>"$tree/tests/conformance/rules.txt"
+expect "a rule without a test" conformance '1.2.3 has no test'
+
+# build EVENT: stands in for what was built: one machine's table with one
+# cell, and programs that visit that event.
+build()
+{
+    rm -rf "$scratch/build"
+    mkdir -p "$scratch/build/tests/conformance" "$scratch/build/tests/unit" \
+        "$scratch/build/tests/fuzz"
+    builddir=$scratch/build
+    export builddir
+    printf '#!/bin/sh\necho "cell|0|inbound|7|knock|2|OPENED|stay"\n' \
+        >"$builddir/tests/conformance/tables"
+    for p in unit/test_inbound unit/test_outbound unit/test_server \
+        unit/test_client unit/test_mixed unit/test_virtual \
+        fuzz/replay_inbound fuzz/replay_outbound fuzz/replay_server \
+        fuzz/replay_client fuzz/replay_mixed; do
+        printf '#!/bin/sh\necho "%s 0 %s 2" >>"$RPCH_VISITS"\n' \
+            "${p#*/}" "$1" >"$builddir/tests/$p"
+    done
+    chmod +x "$builddir"/tests/*/*
+}
+
+fresh
+build 6
+expect "a cell that nothing visits" conformance \
+    'no test visits knock in OPENED'
+expect "a PDU that there is not" conformance 'there is no PDU CONN/A1'
+
+fresh
+build 7
+: >"$tree/tests/conformance/pdus.txt"
+expect "a document that is not up to date" conformance \
+    'is not what the tests show now'
+rm "$builddir/tests/unit/test_mixed"
+expect "a test program that was not built" conformance \
+    'tests/unit/test_mixed*: was not built'
 
 # ---- directives -----------------------------------------------------------
 
