@@ -499,7 +499,8 @@ unsigned rpch_client_wants(const rpch_client *m)
     if (m->core.state == RPCH_CLIENT_FINISHED)
         return RPCH_WANT_CLOSE;
     wants = wants_requests(m);
-    if (m->out[m->out_slot].responded && m->queued <= bound
+    /* What came on a predecessor is not held against the current channel. */
+    if (m->out[m->out_slot].responded && m->queued - m->stale <= bound
         && lanes_have_room(m))
         wants |= RPCH_WANT_SERVER_READ;
     return wants;

@@ -412,7 +412,9 @@ unsigned rpch_server_wants(const rpch_server *m)
     if (!rpch_sv_has_room(m))
         return 0;
     wants = RPCH_WANT_SERVER_READ;
-    if (m->queued <= bound)
+    /* What a predecessor brought does not keep the acks of the new S-IN from
+     * being read: the RPC layer may wait for them before it takes anything. */
+    if (m->queued - m->in_old <= bound)
         wants |= RPCH_WANT_CLIENT_READ;
     return wants;
 }

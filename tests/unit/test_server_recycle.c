@@ -79,6 +79,32 @@ START_TEST(test_server_recycle_in_r1_counters)
 }
 END_TEST
 
+/* Nor does it keep what comes after it from being read. */
+START_TEST(test_server_recycle_in_r1_backlog)
+{
+    int slot;
+
+    open_with(0);
+    in_rpc(0, 60000);
+    in_rpc(0, 60000);
+    in_to(RPCH_SERVER_IN_OPENED_B1W);
+    in_rts(RPCH_IN_R1_B1, &(rpch_rts_values){ .window = 0 }, 1000);
+    slot = sv.in_at;
+    empty_lanes();
+    in_rpc(slot, 60000);
+    ck_assert_uint_eq(sv.queued, 180000);
+    ck_assert(rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ);
+    in_rpc(slot, 60000);
+    in_rpc(slot, 20000);
+    ck_assert(!(rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ));
+    rpch_server_consumed(&sv, 60000);
+    rpch_server_consumed(&sv, 60000);
+    ck_assert(!(rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ));
+    rpch_server_consumed(&sv, 60000);
+    ck_assert(rpch_server_wants(&sv) & RPCH_WANT_CLIENT_READ);
+}
+END_TEST
+
 START_TEST(test_server_recycle_in_r2)
 {
     rpch_rts_values v = cookie_values(0);
@@ -476,6 +502,7 @@ int main(void)
 
     tcase_add_test(t, test_server_recycle_in_r1);
     tcase_add_test(t, test_server_recycle_in_r1_counters);
+    tcase_add_test(t, test_server_recycle_in_r1_backlog);
     tcase_add_test(t, test_server_recycle_in_r2);
     tcase_add_test(t, test_server_recycle_in_closes);
     tcase_add_test(t, test_server_recycle_early_closes);
