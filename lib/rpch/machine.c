@@ -51,6 +51,7 @@ int rpch_lane_put(rpch_lane *l, const uint8_t *p, size_t len)
     lane_compact(l);
     memcpy(l->b + l->end, p, len);
     l->end += len;
+    l->ack = 0;
     return RPCH_OK;
 }
 
@@ -61,8 +62,24 @@ int rpch_lane_make(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v)
 
     lane_compact(l);
     rc = rpch_rts_make(id, v, l->b + l->end, sizeof(l->b) - l->end, &len);
-    if (rc == RPCH_OK)
+    if (rc == RPCH_OK) {
         l->end += len;
+        l->ack = 0;
+    }
+    return rc;
+}
+
+int rpch_lane_make_ack(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v)
+{
+    size_t before;
+    int rc;
+
+    if (l->ack > 0 && l->at <= l->end - l->ack)
+        l->end -= l->ack;
+    before = l->end - l->at;
+    rc = rpch_lane_make(l, id, v);
+    if (rc == RPCH_OK)
+        l->ack = l->end - l->at - before;
     return rc;
 }
 
@@ -75,7 +92,7 @@ const uint8_t *rpch_lane_buf(const rpch_lane *l, size_t *len)
 void rpch_lane_ack(rpch_lane *l, size_t len)
 {
     if (len >= l->end - l->at)
-        l->at = l->end = 0;
+        l->at = l->end = l->ack = 0;
     else
         l->at += len;
 }
@@ -158,7 +175,9 @@ void rpch_core_log_rts(const rpch_core *c, const char *what,
 int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
                    const rpch_rts_values *v, const char *what)
 {
-    int rc = rpch_lane_make(l, id, v);
+    bool is_ack = id == RPCH_FLOW_CONTROL_ACK
+               || id == RPCH_FLOW_CONTROL_ACK_DEST;
+    int rc = is_ack ? rpch_lane_make_ack(l, id, v) : rpch_lane_make(l, id, v);
 
     if (rc == RPCH_OK && c->log != NULL)
         c->log(c->baton, RPCH_LOG_TRACE1, what, rpch_rts_row_of(id)->name);

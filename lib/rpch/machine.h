@@ -87,6 +87,8 @@ typedef struct rpch_lane {
     uint8_t b[RPCH_LANE_SIZE];
     size_t at;  /* first byte not yet sent */
     size_t end; /* behind the last byte */
+    size_t ack; /* length of the last PDU, when it is a FlowControlAck that
+                 * the next one may replace; else 0 */
 } rpch_lane;
 
 /* Empties the lane. */
@@ -107,6 +109,12 @@ int rpch_lane_put(rpch_lane *l, const uint8_t *p, size_t len);
 
 /* Encodes PDU id from v and appends it; errors of rpch_rts_make. */
 int rpch_lane_make(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v);
+
+/* rpch_lane_make for a FlowControlAck. The last PDU in the lane is replaced
+ * when it is one, too, and nothing of it was sent: the newer says it all
+ * (3.2.1.5.1), and a peer that does not read must not fill the lane with them.
+ * An ack that was forwarded (rpch_lane_put) is never replaced. */
+int rpch_lane_make_ack(rpch_lane *l, rpch_pdu_id id, const rpch_rts_values *v);
 
 /* The bytes waiting, *len of them; NULL and 0 when there are none. */
 const uint8_t *rpch_lane_buf(const rpch_lane *l, size_t *len);
@@ -206,7 +214,7 @@ void rpch_core_log_move(const rpch_core *c, const char *from,
 void rpch_core_log_rts(const rpch_core *c, const char *what,
                        const rpch_rts *rts);
 
-/* rpch_lane_make, and logs the PDU's name at RPCH_LOG_TRACE1; what is static
+/* rpch_lane_make (rpch_lane_make_ack for acks), and logs the PDU's name at RPCH_LOG_TRACE1; what is static
  * text ("queued for S-IN"). */
 int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
                    const rpch_rts_values *v, const char *what);

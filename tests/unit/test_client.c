@@ -415,15 +415,21 @@ END_TEST
 
 START_TEST(test_client_waits_for_lane)
 {
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    uint8_t ping[RPCH_RTS_SIZE_MAX];
+    size_t len = role_rts(RPCH_PING, &v, ping);
     rpch_step step;
     uint8_t pdu[16];
     int n = 0;
 
     drive(RPCH_CLIENT_OPENED);
-    while (rpch_client_wants(&cl) != 0 && n++ < 100) {
+    /* Acks alone never fill it: the next one replaces the last. */
+    for (n = 0; n < 100; n++) {
         ck_assert_int_eq(rpc(60000), RPCH_OK);
         rpch_client_consumed(&cl, 60000);
     }
+    for (n = 0; rpch_client_wants(&cl) != 0 && n < 100; n++)
+        ck_assert_int_eq(rpch_lane_put(&cl.in[0].lane, ping, len), RPCH_OK);
     ck_assert_int_lt(n, 100);
     role_rpc(pdu, 16, 1);
     ck_assert_int_eq(rpch_client_out_recv(&cl, 0, pdu, 16, &step, 0), RPCH_OK);
@@ -445,6 +451,7 @@ static size_t out_stream(uint8_t *p)
     n += role_rpc(p + n, 24, 2);
     v.dest = RPCH_DEST_CLIENT;
     v.ack.cookie = role_cookie(0xc0);
+    v.ack.bytes_received = 3000;
     v.ack.available_window = 5000;
     n += role_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, p + n);
     return n + role_rpc(p + n, 5840, 3);
@@ -474,6 +481,8 @@ START_TEST(test_client_stream_cuts)
             at += step.used;
             if (step.pass)
                 memcpy(got + n, step.pass, step.pass_len);
+            if (step.pass && n == 0)
+                rpch_client_sent(&cl, 3000, 1000); /* to be acknowledged */
             n += step.pass_len;
             pdus += step.last;
             if (step.last)

@@ -229,6 +229,53 @@ START_TEST(test_machine_wire_ranges)
 }
 END_TEST
 
+/* Acks made one after the other take the room of one, unless the one before
+ * has begun to go out, or something else stands behind it. */
+START_TEST(test_machine_lane_acks)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    uint8_t ping[RPCH_RTS_SIZE_MAX];
+    const uint8_t *p;
+    rpch_lane lane;
+    size_t len;
+    int i;
+
+    rpch_lane_init(&lane);
+    ck_assert_int_eq(rpch_lane_make(&lane, RPCH_CONN_A3, &v), RPCH_OK);
+    for (i = 0; i < 100; i++) {
+        v.ack.bytes_received = (uint32_t)i;
+        ck_assert_int_eq(rpch_lane_make_ack(&lane, RPCH_FLOW_CONTROL_ACK, &v),
+                         RPCH_OK);
+    }
+    p = rpch_lane_buf(&lane, &len);
+    ck_assert_uint_eq(len, 28 + 48);
+    ck_assert_uint_eq(rpch_le32(p + 28 + 24), 99);
+    rpch_lane_ack(&lane, 28 + 1); /* the ack has begun */
+    ck_assert_int_eq(rpch_lane_make_ack(&lane, RPCH_FLOW_CONTROL_ACK, &v),
+                     RPCH_OK);
+    (void)rpch_lane_buf(&lane, &len);
+    ck_assert_uint_eq(len, 47 + 48);
+    rpch_lane_ack(&lane, 47); /* exactly before the second */
+    v.ack.bytes_received = 7;
+    ck_assert_int_eq(rpch_lane_make_ack(&lane, RPCH_FLOW_CONTROL_ACK, &v),
+                     RPCH_OK);
+    p = rpch_lane_buf(&lane, &len);
+    ck_assert_uint_eq(len, 48);
+    ck_assert_uint_eq(rpch_le32(p + 24), 7);
+    len = role_rts(RPCH_PING, &v, ping);
+    ck_assert_int_eq(rpch_lane_put(&lane, ping, len), RPCH_OK);
+    ck_assert_int_eq(rpch_lane_make_ack(&lane, RPCH_FLOW_CONTROL_ACK, &v),
+                     RPCH_OK);
+    (void)rpch_lane_buf(&lane, &len);
+    ck_assert_uint_eq(len, 48 + 20 + 48);
+    rpch_lane_ack(&lane, len);
+    ck_assert_int_eq(rpch_lane_make_ack(&lane, RPCH_FLOW_CONTROL_ACK, &v),
+                     RPCH_OK);
+    (void)rpch_lane_buf(&lane, &len);
+    ck_assert_uint_eq(len, 48);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("machine");
@@ -242,6 +289,7 @@ int main(void)
     tcase_add_test(t, test_machine_after);
     tcase_add_test(t, test_machine_log_lines);
     tcase_add_test(t, test_machine_wire_ranges);
+    tcase_add_test(t, test_machine_lane_acks);
     suite_add_tcase(s, t);
     return test_main(s);
 }
