@@ -112,6 +112,10 @@ class RecyclingServer(StrictServer):
             with self.lock:
                 self.legs.discard(leg)
             return
+        if v and v.opened:
+            for coming in (v.recycled.in_next, v.recycled.out_next):
+                if coming:
+                    coming[0].close()
         super()._forget(leg)
 
     def _pdu(self, v, leg, raw):

@@ -2,11 +2,14 @@
 """Bytes in bulk over channels that are replaced all the time, compared by
 rpch-client; what it counted is what the proxies logged and counted."""
 
+import re
+
 import pytest
 
 import bulk
 import clients
 import env
+import idle
 import logs
 import recycling
 from test_recycling import until_asked, works
@@ -30,14 +33,23 @@ def fields(backends, recycling_server):
     return get
 
 
+@pytest.fixture(scope="module", autouse=True)
+def idlers(scratch, certs, backends, samba):
+    """They are silent while the other tests of this file run."""
+    some = idle.Idlers(scratch, certs, backends, samba)
+    yield some
+    some.close()
+
+
 @pytest.fixture
 def client(tmp_path):
     """client(kind, proxy, ..., options): a running rpch-client."""
     made = []
 
-    def get(kind, *proxies, **options):
+    def get(back_end, /, *proxies, **options):
         log = tmp_path / f"rpch-client-{len(made)}"
-        made.append(bulk.Client(log, proxies, TARGETS[kind], **options))
+        made.append(bulk.Client(log, proxies, TARGETS[back_end],
+                                **options))
         return made[-1]
     yield get
     for c in made:
@@ -216,3 +228,118 @@ def test_flat(httpd, fields, mpm, kind):
                        "connection")
     server.wait_idle()
     settle(server, before)
+
+
+# ---- clients that cannot recycle --------------------------------------------
+
+#: By this spelling of the location httpd knows whom to spare.
+QUIET_URL = "/rpc/RPCPROXY.DLL"
+QUIET = (f"SetEnvIf Request_URI {QUIET_URL} rpcproxy-quiet",)
+
+#: What rpch-client says, and what the log says of the channel, by what it
+#: does and which way the bytes go.
+ENDS = {
+    ("norecycle", "sink"): ("the IN channel's lifetime is used up",
+                            "IN .*: the client closed"),
+    ("norecycle", "source"): ("a PDU of channel recycling for a client that "
+                              "cannot do it",
+                              "OUT .*a successor had been asked for"),
+    ("quiet", "sink"): ("the IN channel's lifetime is used up",
+                        "IN .*: the client closed"),
+    ("quiet", "source"): ("was closed", "OUT .*: the OUT channel's lifetime "),
+}
+
+
+@pytest.mark.parametrize("way", ["sink", "source"])
+def test_clients_that_cannot(httpd, fields, client, raw, way):
+    """Each ends at the lifetime, and says so; the log says it too, and what
+    else goes on is not disturbed."""
+    server = httpd(mpm="event", **fields(server=QUIET))
+    other = [raw(server, TARGETS[kind]).open().calls() for kind in KINDS]
+    mark = server.errors.mark()
+    ending = [(mode, client(kind, server, mode=mode, kind=way,
+                            url=QUIET_URL if mode == "quiet" else None))
+              for mode in ("norecycle", "quiet") for kind in KINDS]
+    busy = client("tcp", server)
+    said = [(mode, c.error()) for mode, c in ending]
+    moved(busy.counts())
+    assert all(calls.echo(b"o" * 9000) == b"o" * 9000 for calls in other)
+    for mode, text in said:
+        assert ENDS[mode, way][0] in text, (mode, way)
+    log = [e for e in server.errors.since(mark) if "RPX0311" in e]
+    for mode in ("norecycle", "quiet"):
+        pattern = re.compile(f"RPX0311: {ENDS[mode, way][1]}")
+        assert len([e for e in log if pattern.search(e)]) >= len(KINDS), log
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_r2_only(httpd, fields, client, kind):
+    server = httpd(mpm="event", **fields())
+    seen = bulk.Recyclings(server)
+    counts = client(kind, server, mode="r2only").counts()
+    moved(counts)
+    seen.check(counts)
+
+
+@pytest.mark.parametrize("kind", ["own", "http"])
+@pytest.mark.parametrize("way", ["sink", "source"])
+def test_r2_only_meets_r1(httpd, fields, client, kind, way):
+    """Two proxies are one too many for it; neither keeps anything."""
+    servers = [httpd(mpm=mpm, **fields()) for mpm in ("event", "worker")]
+    said = client(kind, *servers, mode="r2only", kind=way).error()
+    assert "a client that knows IN_R2 and OUT_R2 only" in said
+    for server in servers:
+        server.wait_idle()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_impacket(httpd, fields, log, kind):
+    """Below the lifetime as ever; at its end impacket says why it leaves."""
+    server = httpd(mpm="event", **fields())
+    host = TARGETS[kind].split(":")[0]
+    answer = clients.impacket(("echo", "mgmt"), host, 1, via=server.via(),
+                              size=10000)
+    assert answer["echo"] == {"one": 42, "echo": True, "source": 10000}
+    assert "error" not in answer
+    answer = clients.impacket(("echo",), host, 1, via=server.via(),
+                              size=100000)
+    assert "recycling of a virtual OUT channel" in answer["error"]
+    log.expect("RPX0311: OUT .*a successor had been asked for")
+    server.wait_idle()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "http"])
+def test_samba(httpd, fields, backends, samba, log, kind):
+    """The same, with a quiet client; the log says why."""
+    server = httpd(mpm="event", **fields())
+
+    def displayed(times):
+        return samba.python((), f"dc.{kind}", backends.dc.samr_port,
+                            via=server.via(), options=("ntlm",),
+                            repeat=times)
+    assert displayed(20).get("repeated") == 20
+    assert "error" in displayed(1000)
+    log.expect("RPX0311: OUT .*: the OUT channel's lifetime ")
+    server.wait_idle()
+
+
+# ---- silence ----------------------------------------------------------------
+
+def test_idle(idlers):
+    """Each client's connection lives on Pings alone, and a call works; the
+    server is told of Pings that it cannot see."""
+    idlers.wait()
+    for kind in idle.KINDS:
+        assert idlers.raw[kind][1].echo(b"r" * 5000) == b"r" * 5000
+        counts = idlers.bulk[kind].counts()
+        assert counts["pings_received"] >= idle.PINGS
+        assert counts["pings_sent"] >= 30
+        assert idlers.impacket[kind].go_on() == {"idle": [2, 3]}
+        answer = idlers.samba[kind].go_on()
+        first, second = answer["idle"]
+        assert first == second > 0
+    told = idlers.notified()
+    assert len(told) == 3
+    assert all(1031 < n <= 1031 + 20 * idle.PINGS for n in told), told
+    assert not idlers.bad()
+    idlers.back.check()
