@@ -53,7 +53,7 @@ for source in $sources; do
     objects="$objects $object"
 done
 for target in "$@"; do
-    object=$folder/${name}_$target.o
+    object=$folder/target-${name}_$target.o
     $cc $flags ${APR_CFLAGS:-} -I"$here" $own -c -o "$object" \
         "$here/fuzz_$target.c"
     $cc $flags -I"$here" $link -o "$folder/${name}_$target" \

@@ -151,10 +151,14 @@ static inline bool fuzz_is_ack(const rpch_rts *rts, rpch_dest role,
 }
 
 /* Books that the peer of a sender acknowledges, as the last PDU put into its
- * stream does, if it is a legal ack for the current channel. */
+ * stream does, if it is a legal ack for the current channel. An older one than
+ * the last says nothing. */
 static inline void fuzz_acked(fuzz_window *w, uint32_t received,
                               uint32_t avail)
 {
+    if (received < w->received
+        || (received == w->received && avail < w->avail))
+        return;
     w->received = received;
     w->avail = avail;
 }
