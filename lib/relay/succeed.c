@@ -99,6 +99,7 @@ void relay_channel_succeed(relay_channel *ch, rpch_msec now)
     } else {
         memset(&ch->ref, 0, sizeof(ch->ref));
         ch->own_leg = true;
+        ch->retry = RPCH_NEVER;
         relay_channel_claim(ch);
     }
 }

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong between a channel and its successor: either of them is
+cut, killed, stopped or flooded at any moment (MS-RPCH 3.2.1.5.3)."""
+
+import os
+import signal
+
+import pytest
+
+import env
+import rts
+from engine_rig import connection_count, holder, wait_still
+from test_recycling import (KINDS, MPMS, PART, SHORT, fields, lines,
+                            recycler, refused, until_asked, works)
+
+__all__ = ["fields", "recycler"]     # fixtures
+
+
+def both(client, calls):
+    """Replaces both channels."""
+    assert client.recycle_in() == "IN_R2"
+    assert works(calls)
+    until_asked(client, calls)
+    assert client.recycle_out() == "OUT_R2"
+    assert works(calls)
+
+
+def lives(calls):
+    """True when a call is answered; it uses little of a lifetime."""
+    return calls.echo(b"lives") == b"lives"
+
+
+def still(server, what):
+    wait_still(server.children(), what)
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+def test_quiet_after_r1(httpd, fields, recycler, mpm):
+    """Successors with a connection of their own wait without using a
+    processor."""
+    first = httpd(mpm=mpm, **fields(location=SHORT))
+    second = httpd(mpm=mpm, **fields(location=SHORT, server=("# other",)))
+    client, calls = recycler(first, "own")
+    there = second.address()
+    client.start_in_successor(there)
+    a4 = client.until("IN_R1/A4")
+    client.seen.insert(0, a4)
+    still(second, "IN_R1 before A5")
+    assert client.finish_in_successor() == "IN_R1"
+    still(second, "IN_R1 is over")
+    assert works(calls)
+    until_asked(client, calls)
+    client.start_out_successor(there)
+    a6 = client.until("OUT_R1/A6")
+    client.seen.insert(0, a6)
+    still(second, "OUT_R1 before A7")
+    assert client.finish_out_successor() == "OUT_R1"
+    still(second, "OUT_R1 is over")
+    assert works(calls)
+
+
+@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_quiet_in_r2(httpd, fields, recycler, mpm, kind):
+    """So do those that wait for a leg, and their predecessors."""
+    server = httpd(mpm=mpm, **fields(location=SHORT))
+    client, calls = recycler(server, kind)
+    client.start_in_successor()
+    client.seen.insert(0, client.until("IN_R2/A4"))
+    still(server, "IN_R2 before A5")
+    assert client.finish_in_successor() == "IN_R2"
+    until_asked(client, calls)
+    client.start_out_successor()
+    client.seen.insert(0, client.until("OUT_R2/A6"))
+    still(server, "OUT_R2 before A7")
+    client.out_next.send(rts.make("OUT_R2/C1"))
+    still(server, "OUT_R2 with C1, before A7")
+    client.cin.send(rts.make("OUT_R2/A7", rts.FD_SERVER, client.out_succ, 1))
+    client.seen.clear()
+    client.until("OUT_R2/B3")
+    client.switch_out()
+    still(server, "OUT_R2 is over")
+    assert works(calls)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_successor_that_is_killed(httpd, fields, recycler, log, kind, way):
+    """The child of a successor dies before it has the leg: the predecessor
+    goes on; and after it has it: the connection ends."""
+    server = httpd(mpm="prefork", **fields(
+        location=SHORT, server=(f"# kills {kind} {way}",)))
+    log.allow("RPX0302", "exit signal", "RPX034", "RPX0311")
+    client, calls = recycler(server, kind)
+    if way == "in":
+        client.start_in_successor()
+        client.until("IN_R2/A4")
+        os.kill(holder(server, client.in_next), signal.SIGKILL)
+        client.in_next.rest()
+        assert works(calls)
+        assert client.recycle_in() == "IN_R2"
+        assert works(calls)
+        os.kill(holder(server, client.cin), signal.SIGKILL)
+    else:
+        until_asked(client, calls)
+        assert client.recycle_out() == "OUT_R2"
+        assert works(calls)
+        os.kill(holder(server, client.cout), signal.SIGKILL)
+    client.cin.rest()
+    client.cout.rest()
+    server.wait_idle()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predecessor_that_left(httpd, fields, recycler, log, kind):
+    """Once the leg has moved, nothing depends on who had it."""
+    server = httpd(mpm="prefork", children=6, **fields(
+        location=SHORT, server=(f"# left {kind}",)))
+    log.allow("RPX0302", "exit signal")
+    client, calls = recycler(server, kind)
+    for _ in range(3):
+        old = {holder(server, client.cin), holder(server, client.cout)}
+        both(client, calls)
+        new = {holder(server, client.cin), holder(server, client.cout)}
+        for pid in old - new:
+            os.kill(pid, signal.SIGKILL)
+        assert works(calls)
+    env.wait_until(lambda: server.status()["connections"] == 1,
+                   "the table to settle")
+    assert works(calls)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mpm", MPMS)
+def test_flood_of_newcomers(httpd, fields, recycler, log, mpm, kind):
+    """Many successors at once: one is taken, the others go, and none of
+    what they had stays behind."""
+    server = httpd(mpm=mpm, children=8, **fields(
+        location=SHORT, server=(f"# flood {kind}",)))
+    log.allow("RPX0326", "RPX0325")
+    client, calls = recycler(server, kind)
+    assert works(calls)
+    for _ in range(3):
+        flood = [client.in_a1() for _ in range(12)]
+        client.until("IN_R2/A4")
+        assert lives(calls)
+        for channel in flood:
+            channel.reset()
+        assert lives(calls)
+        env.wait_until(lambda: connection_count(server) == 2,
+                       "the newcomers to be gone", 10)
+    # Those that were taken after another one left have an A4, too.
+    assert lives(calls)
+    client.seen.clear()
+    assert client.recycle_in() == "IN_R2"
+    assert works(calls)
+    status = server.status()
+    assert (status["channels_in"], status["channels_out"]) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mpm", MPMS)
+def test_no_descriptor_stays(httpd, fields, recycler, mpm, kind):
+    """After many recyclings, begun and given up or done, the children have
+    no more than before."""
+    server = httpd(mpm=mpm, **fields(location=SHORT))
+    client, calls = recycler(server, kind)
+
+    def settled():
+        """The most that any child has, once only two connections are left."""
+        for channel in client.old:
+            channel.close()
+        env.wait_until(lambda: connection_count(server) == 2,
+                       "the predecessors to be gone", 10)
+        return max(n for n, _ in server.resources().values())
+    both(client, calls)
+    before = settled()
+    for _ in range(5):
+        client.start_in_successor()
+        client.until("IN_R2/A4")
+        client.in_next.reset()
+        assert lives(calls)
+        settled()
+    for _ in range(20):
+        both(client, calls)
+    env.wait_until(lambda: settled() <= before + 2,
+                   f"{before} descriptors or little more", 10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mpm", MPMS)
+def test_both_at_once(httpd, fields, recycler, mpm, kind):
+    """IN and OUT are recycled at the same time, in every order."""
+    server = httpd(mpm=mpm, **fields(location=SHORT))
+    client, calls = recycler(server, kind)
+    for i in range(8):
+        until_asked(client, calls)
+        if i & 1:
+            client.start_in_successor()
+            client.start_out_successor()
+        else:
+            client.start_out_successor()
+            client.start_in_successor()
+        a6 = client.until("OUT_R2/A6")
+        a4 = client.until("IN_R2/A4")
+        client.seen += [a6, a4]
+        if i & 2:
+            assert client.finish_in_successor() == "IN_R2"
+            assert client.finish_out_successor() == "OUT_R2"
+        else:
+            assert client.finish_out_successor() == "OUT_R2"
+            assert client.finish_in_successor() == "IN_R2"
+        assert works(calls)
