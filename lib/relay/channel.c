@@ -369,13 +369,22 @@ void relay_channel_step(relay_channel *ch, const short *revents,
     ch->finished = wants(ch, RPCH_WANT_CLOSE) && !ch->lingering;
 }
 
+/* An IN successor that is not read yet: one that is closed meanwhile will
+ * never be of use, whatever it has sent. */
+static bool waits_plugged(const relay_channel *ch)
+{
+    int state = relay_half_core(&ch->half)->state;
+    return ch->half.dir == RELAY_IN
+        && (state == RPCH_IN_SUCCEED || state == RPCH_IN_PLUGGED);
+}
+
 /* POLLERR and POLLHUP come unasked. */
 static short client_events(relay_channel *ch)
 {
     short events = 0;
     if (client_is_read(ch))
         events |= POLLIN;
-    else if (ch->half.dir == RELAY_OUT)
+    else if (ch->half.dir == RELAY_OUT || waits_plugged(ch))
         events |= POLLRDHUP;
     if (relay_client_blocked(&ch->client))
         events |= POLLOUT;

@@ -84,6 +84,37 @@ def test_quiet_in_r2(httpd, fields, recycler, mpm, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_successor_that_closes(httpd, fields, recycler, mpm, kind):
+    """An end without a reset is an end, too: another successor can come."""
+    server = httpd(mpm=mpm, **fields(location=SHORT))
+    mark = server.errors.mark()
+    client, calls = recycler(server, kind)
+    for n in range(1, 3):
+        client.start_in_successor()
+        client.until("IN_R2/A4")
+        client.in_next.close()
+        env.wait_until(lambda: len(lines(server, mark, "RPX0315")) == n,
+                       "the end of the successor in the log", 8)
+        assert works(calls)
+    assert client.recycle_in() == "IN_R2"
+    assert works(calls)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_successor_that_closes_out(httpd, fields, recycler, kind):
+    server = httpd(mpm="event", **fields(location=SHORT))
+    mark = server.errors.mark()
+    client, calls = recycler(server, kind)
+    until_asked(client, calls)
+    client.start_out_successor()
+    client.until("OUT_R2/A6")
+    client.out_next.close()
+    env.wait_until(lambda: len(lines(server, mark, "RPX0315")) == 1,
+                   "the end of the successor in the log", 8)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", ["in", "out"])
 def test_successor_that_is_killed(httpd, fields, recycler, log, kind, way):
     """The child of a successor dies before it has the leg: the predecessor
