@@ -404,6 +404,12 @@ static short server_events(relay_channel *ch)
     return events;
 }
 
+/* The link is with the leg, between two channels: neither reads it. */
+static bool link_moves(const relay_channel *ch)
+{
+    return relay_channel_is_arriving(ch) || relay_channel_is_leaving(ch);
+}
+
 static void want(struct pollfd *p, int fd, short events)
 {
     p->fd = fd;
@@ -426,7 +432,7 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     want(&fds[RELAY_FD_CLIENT], ch->client.gone ? -1 : ch->client.fd,
          client_events(ch));
     want(&fds[RELAY_FD_SERVER], server ? ch->server_fd : -1, server);
-    want(&fds[RELAY_FD_LINK], ch->link.fd,
+    want(&fds[RELAY_FD_LINK], link_moves(ch) ? -1 : ch->link.fd,
          (short)((relay_channel_can_receive(ch) ? POLLIN : 0)
                  | (ch->link_full ? POLLOUT : 0)));
     fd = relay_channel_succession_fd(ch, &events);

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 import env
+import rpc
 import rts
 from engine_rig import connection_count, holder, wait_still
 from test_recycling import (KINDS, MPMS, PART, SHORT, fields, lines,
@@ -242,3 +243,88 @@ def test_both_at_once(httpd, fields, recycler, mpm, kind):
             assert client.finish_out_successor() == "OUT_R2"
             assert client.finish_in_successor() == "IN_R2"
         assert works(calls)
+
+
+def ask_much(client, calls, n, times=1):
+    """Asks for n bytes, and does not read the answer."""
+    for _ in range(times):
+        calls.call_id += 1
+        client.send_rpc(rpc.request(rpc.SOURCE_DATA,
+                                    n.to_bytes(4, "little"),
+                                    calls.call_id)[0])
+
+
+def large(fields, **more):
+    """A Conf whose channels have more to move than a socket takes."""
+    return fields(location=("RpcProxyChannelLifetime 384K",
+                            "RpcProxyReceiveWindow 256K"), **more)
+
+
+class Leaving:
+    """An OUT channel whose leg is on its way: the child of its successor is
+    stopped, and more belongs to the leg than the socket takes."""
+
+    MUCH = 250000
+
+    def __init__(self, server, client, calls):
+        self.client, self.calls = client, calls
+        until_asked(client, calls)
+        self.owed, client.due = client.due, False
+        self._successor(server)
+        ask_much(client, calls, self.MUCH)
+        still(server, "the answer is queued")
+        os.kill(self.stopped, signal.SIGSTOP)
+
+    def _successor(self, server):
+        """Starts a successor in a child that has no other channel."""
+        client = self.client
+        for _ in range(60):
+            client.start_out_successor()
+            client.seen.insert(0, client.until("OUT_R2/A6"))
+            self.stopped = holder(server, client.out_next)
+            self.others = {holder(server, client.cin),
+                           holder(server, client.cout)}
+            if self.stopped not in self.others:
+                return
+            client.seen.clear()
+            client.out_next.reset()
+            env.wait_until(lambda: connection_count(server) == 2,
+                           "the successor to be gone", 10)
+        raise AssertionError("all channels were always in one child")
+
+    def switch(self):
+        client = self.client
+        client.cin.send(rts.make("OUT_R2/A7", rts.FD_SERVER, client.out_succ,
+                                 1))
+        client.out_next.send(rts.make("OUT_R2/C1"))
+        client.seen.clear()
+        client.until("OUT_R2/B3")
+
+    def finish(self):
+        """What was on its way comes, and in its order."""
+        os.kill(self.stopped, signal.SIGCONT)
+        self.client.switch_out()
+        if self.owed:
+            assert len(self.calls.answer()) >= PART
+        assert len(self.calls.answer()) >= self.MUCH
+        assert works(self.calls)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stopped_successor(httpd, fields, recycler, kind):
+    """The predecessor waits without using a processor."""
+    server = httpd(mpm="prefork", children=6, **large(fields))
+    client, calls = recycler(server, kind, window=262144, timeout=20)
+    state = Leaving(server, client, calls)
+    try:
+        state.switch()
+        # Something for the role, which is on its way.
+        for _ in range(3):
+            client.cin.send(rts.make("FlowControlAckWithDestination",
+                                     rts.FD_OUT_PROXY,
+                                     (0, client.window, client.out_succ)))
+        wait_still(set(server.children()) - {state.stopped},
+                   "the leg is on its way")
+    finally:
+        os.kill(state.stopped, signal.SIGCONT)
+    state.finish()
