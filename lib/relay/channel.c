@@ -446,6 +446,8 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     at = earliest(at, earliest(ch->open_deadline, ch->retry));
     at = earliest(at, earliest(ch->idle_deadline, ch->stall_deadline));
     at = earliest(at, ch->drain_deadline);
+    if (ch->lingering)
+        at = earliest(ch->stall_deadline, ch->drain_deadline);
     if (ch->again || (ch->client.readable && !ch->client.gone
                       && !ch->client.body_done && client_is_read(ch))
         || (ch->server_readable && server & POLLIN))

@@ -41,9 +41,19 @@ static void expire_idle(relay_channel *ch, rpch_msec now)
                            "no call for RpcProxyIdleTimeout", NULL);
 }
 
+static bool is_stopped(const relay_channel *ch)
+{
+    return __atomic_load_n(&ch->engine->stopped, __ATOMIC_ACQUIRE) != 0;
+}
+
 void relay_channel_expire(relay_channel *ch, rpch_msec now)
 {
-    if (__atomic_load_n(&ch->engine->stopped, __ATOMIC_ACQUIRE))
+    if (ch->lingering) {
+        ch->linger_over = is_stopped(ch) || ch->stall_deadline <= now
+            || ch->drain_deadline <= now;
+        return;
+    }
+    if (is_stopped(ch))
         relay_channel_fail(ch, RPCH_E_CLOSED, "httpd was stopped", NULL);
     if (relay_half_deadline(&ch->half) <= now)
         relay_half_timeout(&ch->half, now);
@@ -55,11 +65,9 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT,
                            "httpd was restarted and RpcProxyDrainTimeout "
                            "is over", NULL);
-    if (ch->stall_deadline <= now) {
-        ch->linger_over = ch->lingering;
+    if (ch->stall_deadline <= now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT, "the receiver took nothing "
                            "for RpcProxyStallTimeout", NULL);
-    }
     if (ch->idle_deadline <= now)
         expire_idle(ch, now);
 }

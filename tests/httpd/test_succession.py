@@ -328,3 +328,25 @@ def test_stopped_successor(httpd, fields, recycler, kind):
     finally:
         os.kill(state.stopped, signal.SIGCONT)
     state.finish()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "own"])
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_restart_while_leaving(httpd, fields, recycler, log, mpm, kind):
+    """A predecessor does not outlive RpcProxyDrainTimeout, although its leg
+    is not gone yet."""
+    server = httpd(mpm=mpm, children=4, **large(
+        fields, server=("RpcProxyDrainTimeout 1s", f"# leaving {kind}")))
+    log.allow("RPX0302", "RPX034", "RPX0326", "still did not exit")
+    client, calls = recycler(server, kind, window=262144, timeout=20)
+    state = Leaving(server, client, calls)
+    try:
+        state.switch()
+        server.graceful()
+        env.wait_until(lambda: not state.others & set(server.children()),
+                       "the old children to end", 10)
+    finally:
+        os.kill(state.stopped, signal.SIGCONT)
+    client.cin.rest()
+    client.out_next.rest()
+    server.wait_idle()
