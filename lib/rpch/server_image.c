@@ -93,6 +93,10 @@ static bool is_image(const rpch_server_image *image)
             && image->out_state != RPCH_SERVER_OUT_A4W
             && image->out_state != RPCH_SERVER_OUT_R2A8W))
         return false;
+    if ((image->setup_span != RPCH_NEVER && in == out)
+        || (image->out_span != RPCH_NEVER
+            && image->out_state == RPCH_SERVER_OUT_OPENED))
+        return false; /* such a timer does not run */
     return (image->state == RPCH_SERVER_OPENED
             || image->out_state == RPCH_SERVER_OUT_OPENED)
         && image->notified <= RPCH_SV_PING_BYTES_MAX
