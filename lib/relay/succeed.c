@@ -190,8 +190,9 @@ static void take_role(relay_channel *ch, const relay_msg *m, rpch_msec now)
         != RPCH_OK)
         relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be read",
                            reason);
-    else
-        rpch_server_restore(&ch->role, &image, now);
+    else if (rpch_server_restore(&ch->role, &image, now) != RPCH_OK)
+        relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be taken over",
+                           NULL);
 }
 
 static void take_link(relay_channel *ch, int fd)
