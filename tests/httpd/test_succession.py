@@ -350,3 +350,30 @@ def test_restart_while_leaving(httpd, fields, recycler, log, mpm, kind):
     client.cin.rest()
     client.out_next.rest()
     server.wait_idle()
+
+
+@pytest.mark.parametrize("kind", ["tcp", "own"])
+@pytest.mark.parametrize("who", ["predecessor", "successor"])
+def test_killed_while_leaving(httpd, fields, recycler, log, kind, who):
+    """A part of the leg is worth nothing: whoever is left ends the
+    connection, and the half is given back."""
+    server = httpd(mpm="prefork", children=6, **large(
+        fields, server=(f"# {who} {kind}",)))
+    log.allow("RPX0302", "RPX034", "RPX0326", "exit signal")
+    client, calls = recycler(server, kind, window=262144, timeout=20)
+    state = Leaving(server, client, calls)
+    predecessor = holder(server, client.cout)
+    try:
+        state.switch()
+        os.kill(predecessor if who == "predecessor" else state.stopped,
+                signal.SIGKILL)
+    finally:
+        if state.stopped in server.children():
+            os.kill(state.stopped, signal.SIGCONT)
+    if who == "successor" or kind == "tcp":
+        client.out_next.rest()
+        client.cin.rest()
+    else:
+        # Nothing was queued: the leg had left whole.
+        client.cin.reset()
+    server.wait_idle()
