@@ -340,6 +340,6 @@ def test_idle(idlers):
         assert first == second > 0
     told = idlers.notified()
     assert len(told) == 3
-    assert all(1031 < n <= 1031 + 20 * idle.PINGS for n in told), told
+    assert all(n > 1031 for n in told), told
     assert not idlers.bad()
     idlers.back.check()
