@@ -191,8 +191,7 @@ static void take_role(relay_channel *ch, const relay_msg *m, rpch_msec now)
         relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be read",
                            reason);
     else if (rpch_server_restore(&ch->role, &image, now) != RPCH_OK)
-        relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be taken over",
-                           NULL);
+        relay_channel_fail(ch, RPCH_E_BUG, "a role that does not fit", NULL);
 }
 
 static void take_link(relay_channel *ch, int fd)
