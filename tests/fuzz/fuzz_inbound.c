@@ -241,7 +241,9 @@ static void adopt(party *from, party *to, const rpch_in_leg *leg)
     check(to);
 }
 
-static void release(party *p)
+/* S-IN goes to the other machine; part says how much of a PDU that has begun
+ * was written. */
+static void release(party *p, unsigned part)
 {
     party *to = &f.p[!index_of(p)];
     rpch_in_leg leg;
@@ -251,6 +253,9 @@ static void release(party *p)
     fuzz_check(rc == RPCH_OK && p->m.core.status == RPCH_E_RECYCLED);
     fuzz_check(leg.queued == p->q.bytes);
     fuzz_check(leg.begun == (p->q.begun ? p->q.pdu[0].len : 0));
+    fuzz_check(leg.begun_left == leg.begun);
+    if (leg.begun)
+        leg.begun_left = 1 + part % leg.begun;
     fuzz_check(leg.lane_len <= sizeof(leg.lane));
     fuzz_check(leg.tail_len <= sizeof(leg.tail));
     if (to->m.core.state == RPCH_IN_PLUGGED)
@@ -262,7 +267,6 @@ static void adopt_forged(party *p, rpch_reader *r)
 {
     rpch_in_leg leg;
     const uint8_t *b;
-    party from;
 
     if (p->m.core.state != RPCH_IN_PLUGGED)
         return;
@@ -277,11 +281,17 @@ static void adopt_forged(party *p, rpch_reader *r)
                   &leg.tail_len);
     if (leg.tail_len)
         memcpy(leg.tail, b, leg.tail_len);
-    from = *p;
-    memset(&from.win, 0, sizeof(from.win));
-    from.win.avail = leg.tx.avail;
-    p->win = from.win;
+    leg.queued = leg.begun = rpch_get_le16(r);
+    leg.begun_left = rpch_get_le16(r);
+    memset(&p->win, 0, sizeof(p->win));
+    p->win.avail = leg.tx.avail;
     (void)rpch_inbound_adopt(&p->m, &leg, f.now);
+    if (p->m.core.status == RPCH_OK && leg.begun) {
+        p->q.pdu[0].len = p->q.pdu[0].have = leg.begun;
+        p->q.bytes = leg.begun;
+        p->q.n = 1;
+        p->q.begun = true;
+    }
     rpch_lane_init(&p->m.to_server); /* what it holds is no PDU */
     rpch_cutter_init(&p->ear, true);
     hear(p, leg.tail, leg.tail_len);
@@ -325,7 +335,7 @@ static void advance(party *p, unsigned how)
         s.successor = p->m.channel;
         attach(other, &s, p);
     } else if (wants & RPCH_WANT_RELEASE) {
-        release(p);
+        release(p, how);
     }
     check(p);
 }
