@@ -54,6 +54,7 @@ void rpch_tx_init(rpch_tx *t, uint32_t window)
     t->window = window < RPCH_WINDOW_MAX ? window : RPCH_WINDOW_MAX;
     t->avail = t->window;
     t->sent = 0;
+    t->edge = t->window;
     t->off = false;
 }
 
@@ -73,11 +74,16 @@ int rpch_tx_ack(rpch_tx *t, uint32_t received, uint32_t available)
     /* How far the peer is behind us. The wire has only the low half of the
      * counter: more than half a turn behind is a peer that is ahead. */
     uint32_t lag = (uint32_t)t->sent - received;
+    uint64_t edge = t->sent - lag;
 
     if (lag > t->sent || lag > INT32_MAX)
         return RPCH_E_ACK;
     if (available > t->window)
         available = t->window;
-    t->avail = available > lag ? available - lag : 0;
+    edge += available;
+    if (edge < t->edge)
+        return RPCH_OK;
+    t->edge = edge;
+    t->avail = edge > t->sent ? (uint32_t)(edge - t->sent) : 0;
     return RPCH_OK;
 }

@@ -45,6 +45,8 @@ typedef struct rpch_tx {
     uint32_t window; /* the peer's ReceiveWindowSize */
     uint32_t avail;  /* may be sent now */
     uint64_t sent;   /* BytesSent; the wire has the low 32 bits of it */
+    uint64_t edge;   /* what BytesSent may grow to: the largest sum of bytes
+                      * received and room that an ack has brought */
     bool off;        /* no window on this leg: always may send */
 } rpch_tx;
 
@@ -61,8 +63,11 @@ void rpch_tx_sent(rpch_tx *t, uint32_t n);
 
 /* The peer acknowledged: received bytes so far (modulo 2^32), available
  * window. An available window above the whole one is clamped; received bytes
- * that lag behind are normal, and count as still in flight. RPCH_E_ACK, and
- * nothing changes, when it acknowledges bytes that were never sent. */
+ * that lag behind are normal, and count as still in flight. Room once given is
+ * never taken back: an ack that gives less than one before it is older than
+ * that one, and changes nothing. While an IN channel is recycled two of them
+ * may travel over two connections. RPCH_E_ACK, and nothing changes, when it
+ * acknowledges bytes that were never sent. */
 int rpch_tx_ack(rpch_tx *t, uint32_t received, uint32_t available);
 
 #endif

@@ -180,14 +180,107 @@ START_TEST(test_flow_ack_out_of_range)
     ck_assert_int_eq(rpch_tx_ack(&tx, 1000, 65537), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 65536);
     /* lagging: the difference is still in flight */
-    ck_assert_int_eq(rpch_tx_ack(&tx, 400, 65536), RPCH_OK);
-    ck_assert_uint_eq(tx.avail, 65536 - 600);
-    ck_assert_int_eq(rpch_tx_ack(&tx, 400, 600), RPCH_OK);
+    rpch_tx_sent(&tx, 1000);
+    rpch_tx_sent(&tx, 500);
+    ck_assert_int_eq(rpch_tx_ack(&tx, 1400, 65536), RPCH_OK);
+    ck_assert_uint_eq(tx.avail, 65536 - 1100);
+    tx.edge = 0; /* as if no room had been given */
+    ck_assert_int_eq(rpch_tx_ack(&tx, 1500, 1001), RPCH_OK);
+    ck_assert_uint_eq(tx.avail, 1);
+    ck_assert_int_eq(rpch_tx_ack(&tx, 1600, 900), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 0);
-    ck_assert_int_eq(rpch_tx_ack(&tx, 400, 599), RPCH_OK);
+    ck_assert_int_eq(rpch_tx_ack(&tx, 1700, 799), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 0);
-    ck_assert_int_eq(rpch_tx_ack(&tx, 1000, 0), RPCH_OK);
+    ck_assert_int_eq(rpch_tx_ack(&tx, 2500, 0), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 0);
+}
+END_TEST
+
+/* Two acks travel over two connections, and the older one comes last. */
+START_TEST(test_flow_ack_that_is_late)
+{
+    static const uint64_t starts[] = {
+        0, UINT32_MAX - 1999u, UINT32_MAX - 2999u, UINT32_MAX - 500u,
+        UINT32_MAX, 7ull << 32
+    };
+    rpch_tx tx, was;
+    size_t i;
+
+    for (i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        uint32_t at = (uint32_t)starts[i];
+
+        rpch_tx_init(&tx, 65536);
+        tx.sent = starts[i];
+        tx.edge = tx.sent + tx.window;
+        rpch_tx_sent(&tx, 30000);
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 10000, 65000), RPCH_OK);
+        ck_assert_uint_eq(tx.avail, 45000);
+        ck_assert(tx.edge == starts[i] + 75000);
+        was = tx;
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 9463, 65536), RPCH_OK);
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 1000, 0), RPCH_OK);
+        ck_assert_int_eq(rpch_tx_ack(&tx, at, 65536), RPCH_OK);
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 30000, 44999), RPCH_OK);
+        /* of two for the same bytes */
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 10000, 64999), RPCH_OK);
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 10000, 0), RPCH_OK);
+        ck_assert_mem_eq(&tx, &was, sizeof(tx));
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 10000, 65001), RPCH_OK);
+        ck_assert_uint_eq(tx.avail, 45001);
+        /* what was never sent is as wrong as ever */
+        was = tx;
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 30001, 65536), RPCH_E_ACK);
+        ck_assert_mem_eq(&tx, &was, sizeof(tx));
+        /* fewer bytes and more room: PDUs that an OUT_R2 predecessor had
+         * counted are counted again by its successor */
+        ck_assert_int_eq(rpch_tx_ack(&tx, at + 9500, 65502), RPCH_OK);
+        ck_assert_uint_eq(tx.avail, 45002);
+    }
+}
+END_TEST
+
+/* In whatever order they come, the sender may send what the last one lets it.
+ */
+START_TEST(test_flow_acks_in_any_order)
+{
+    struct { uint32_t received, available; } acks[200], swap;
+    uint32_t seed, n, i, ack;
+    rpch_rx rx;
+    rpch_tx tx;
+
+    for (seed = 1; seed <= 50; seed++) {
+        uint32_t r = seed, held = 0;
+
+        rpch_rx_init(&rx, 65536);
+        rpch_tx_init(&tx, 65536);
+        tx.sent = UINT32_MAX - 100000u;
+        tx.edge = tx.sent + tx.window;
+        rx.received = UINT32_MAX - 100000u;
+        for (n = 0; n < 200;) {
+            r = r * 1664525u + 1013904223u;
+            if (r >> 31 && held < 60000) {
+                rpch_tx_sent(&tx, 5840);
+                (void)rpch_rx_received(&rx, 5840);
+                held += 5840;
+            } else if (held > 0) {
+                held -= 5840;
+                if (rpch_rx_consumed(&rx, 5840, &ack)) {
+                    acks[n].received = rx.received;
+                    acks[n++].available = ack;
+                }
+            }
+        }
+        for (i = 199; i > 0; i--) {
+            r = r * 1664525u + 1013904223u;
+            swap = acks[i];
+            acks[i] = acks[(r >> 8) % (i + 1)];
+            acks[(r >> 8) % (i + 1)] = swap;
+        }
+        for (i = 0; i < 200; i++)
+            ck_assert_int_eq(rpch_tx_ack(&tx, acks[i].received,
+                                         acks[i].available), RPCH_OK);
+        ck_assert_int_eq(tx.avail, rx.advertised);
+    }
 }
 END_TEST
 
@@ -202,6 +295,7 @@ START_TEST(test_flow_counters_pass_the_turn)
     rpch_rx_init(&rx, 65536);
     rpch_tx_init(&tx, 65536);
     tx.sent = UINT32_MAX - 100000u;
+    tx.edge = tx.sent + tx.window;
     rx.received = UINT32_MAX - 100000u;
     while (turned < 30) {
         ck_assert(rpch_tx_may_send(&tx, 5840));
@@ -218,8 +312,10 @@ START_TEST(test_flow_counters_pass_the_turn)
     }
     ck_assert_uint_gt(tx.sent, UINT32_MAX);
     ck_assert_uint_eq((uint32_t)tx.sent, rx.received);
-    /* from before the turn: lagging, and fine */
-    ck_assert_int_eq(rpch_tx_ack(&tx, UINT32_MAX, 65536), RPCH_OK);
+    /* from before the turn: late, and fine */
+    last = tx.avail;
+    ck_assert_int_eq(rpch_tx_ack(&tx, UINT32_MAX, 0), RPCH_OK);
+    ck_assert_uint_eq(tx.avail, last);
 }
 END_TEST
 
@@ -317,6 +413,8 @@ int main(void)
     tcase_add_test(tc, test_flow_off_never_acks);
     tcase_add_test(tc, test_flow_consumed_of_a_predecessor);
     tcase_add_test(tc, test_flow_ack_out_of_range);
+    tcase_add_test(tc, test_flow_ack_that_is_late);
+    tcase_add_test(tc, test_flow_acks_in_any_order);
     tcase_add_test(tc, test_flow_counters_pass_the_turn);
     tcase_add_test(tc, test_flow_no_deadlock_with_small_windows);
     tcase_add_test(tc, test_flow_pdu_larger_than_the_window);
