@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 
 #include "relay/clock.h"
+#include "relay/trace.h"
 
 /* Slices handled in one go before the other side has its turn. */
 #define CLIENT_QUOTA 64
@@ -108,6 +109,14 @@ static bool wants(const relay_channel *ch, unsigned what)
     return (relay_half_wants(&ch->half) & what) != 0;
 }
 
+/* The queue that an IN successor inherits goes first: nothing is read while it
+ * is still arriving. */
+static bool wants_client(const relay_channel *ch)
+{
+    return wants(ch, RPCH_WANT_CLIENT_READ)
+        && (ch->half.dir == RELAY_OUT || !relay_channel_is_arriving(ch));
+}
+
 /* What remains of the request body or its end. */
 static void body_ended(relay_channel *ch)
 {
@@ -115,7 +124,9 @@ static void body_ended(relay_channel *ch)
         rpch_outbound_body_ended(&ch->half.m.out);
         return;
     }
-    if (!relay_writer_pending(&ch->writer)) {
+    /* After IN_Rx/A5 the rest of the body is of no consequence. */
+    if (!relay_writer_pending(&ch->writer)
+        && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1) {
         if (ch->half.m.in.core.state == RPCH_IN_OPEN_START)
             relay_half_fail(&ch->half, RPCH_E_SYNTAX,
                             "the request body ended before CONN/B1");
@@ -130,7 +141,8 @@ static void body_ended(relay_channel *ch)
 static void client_ended(relay_channel *ch)
 {
     if (ch->half.dir == RELAY_IN && relay_half_is_open(&ch->half)
-        && relay_writer_pending(&ch->writer) && !ch->writer.broken)
+        && (relay_writer_pending(&ch->writer) || relay_channel_is_arriving(ch))
+        && !ch->writer.broken)
         return;
     relay_half_client_closed(&ch->half);
 }
@@ -141,12 +153,14 @@ static void read_client(relay_channel *ch, rpch_msec now)
     size_t len;
     rpch_step step;
     int n;
-    for (n = 0; n < CLIENT_QUOTA && wants(ch, RPCH_WANT_CLIENT_READ); n++) {
+    for (n = 0; n < CLIENT_QUOTA && wants_client(ch); n++) {
         p = relay_client_peek(&ch->client, &len);
         if (p == NULL)
             break;
         if (relay_half_client_recv(&ch->half, p, len, &step, now) != RPCH_OK)
             return;
+        if (ch->half.dir == RELAY_IN)
+            relay_trace_bind(ch->engine, ch->r, "IN", &step);
         if (step.pass)
             relay_writer_pass(&ch->writer, &step, now);
         if (step.used == 0)
@@ -277,7 +291,7 @@ static bool client_is_read(const relay_channel *ch)
 {
     if (ch->half.dir == RELAY_OUT && ch->client.body_done)
         return !ch->client.junk;
-    return !ch->client.body_done && wants(ch, RPCH_WANT_CLIENT_READ);
+    return !ch->client.body_done && wants_client(ch);
 }
 
 static void take_client_events(relay_channel *ch, short revents)
@@ -328,8 +342,9 @@ static void look_for_ends(relay_channel *ch)
     if (!ch->server_eof)
         return;
     /* An old S-OUT: the acks that the queue may wait for cannot come. */
-    if (!out || ch->half.m.out.core.state == RPCH_OUT_DRAIN_R1 || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
-                 && !relay_client_blocked(&ch->client)))
+    if (!out || ch->half.m.out.core.state == RPCH_OUT_DRAIN_R1
+        || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
+            && !relay_client_blocked(&ch->client)))
         relay_half_server_closed(&ch->half);
 }
 
@@ -444,6 +459,7 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
         at = earliest(at, relay_connector_deadline(&ch->connector));
     }
     at = earliest(at, earliest(ch->open_deadline, ch->retry));
+    at = earliest(at, relay_channel_role_deadline(ch));
     at = earliest(at, earliest(ch->idle_deadline, ch->stall_deadline));
     at = earliest(at, ch->drain_deadline);
     if (ch->lingering)

@@ -114,6 +114,10 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
 /* Fails the half when one of the channel's or its own timers is due. */
 void relay_channel_expire(relay_channel *ch, rpch_msec now);
 
+/* When the joined server role's timers are due: those of recycling, for the
+ * opening has the channel's own. */
+rpch_msec relay_channel_role_deadline(const relay_channel *ch);
+
 /* Sets the timers that follow from what is open and what waits. progress: a
  * receiver took some of what was waiting. */
 void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now);

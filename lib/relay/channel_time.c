@@ -41,6 +41,14 @@ static void expire_idle(relay_channel *ch, rpch_msec now)
                            "no call for RpcProxyIdleTimeout", NULL);
 }
 
+rpch_msec relay_channel_role_deadline(const relay_channel *ch)
+{
+    if (!ch->joined || ch->half.dir != RELAY_OUT
+        || !relay_half_is_open(&ch->half) || relay_channel_is_arriving(ch))
+        return RPCH_NEVER;
+    return rpch_server_deadline(&ch->role);
+}
+
 static bool is_stopped(const relay_channel *ch)
 {
     return __atomic_load_n(&ch->engine->stopped, __ATOMIC_ACQUIRE) != 0;
@@ -57,6 +65,12 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         relay_channel_fail(ch, RPCH_E_CLOSED, "httpd was stopped", NULL);
     if (relay_half_deadline(&ch->half) <= now)
         relay_half_timeout(&ch->half, now);
+    if (relay_channel_role_deadline(ch) <= now) {
+        rpch_server_timeout(&ch->role, now);
+        if (ch->role.core.status != RPCH_OK)
+            relay_channel_fail(ch, ch->role.core.status,
+                               ch->role.core.reason, NULL);
+    }
     if (ch->open_deadline <= now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT,
                            "the other half did not come or open within "

@@ -83,8 +83,8 @@ void relay_half_detach(relay_half *h);
 bool relay_half_dismissed(relay_half *h);
 
 /* Holder, while it wants RPCH_WANT_RELEASE: fills *leg, and the machine is
- * finished with RPCH_E_RECYCLED. RPCH_AGAIN, with nothing changed, while
- * something is still to be sent. */
+ * finished with RPCH_E_RECYCLED. RPC PDUs that the caller has queued go with
+ * the leg. */
 int relay_half_release(relay_half *h, relay_leg *leg);
 
 /* The client ended. */

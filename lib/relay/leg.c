@@ -12,6 +12,8 @@
 #define OVERRUN_MAX ((int64_t)UINT32_MAX)
 /* So is a queue. */
 #define MOVED_MAX 0x40000000u
+/* So that sums with it stay in 64 bits; no connection gets there. */
+#define SENT_MAX ((uint64_t)1 << 62)
 
 static void put_bool(rpch_writer *w, bool v)
 {
@@ -65,6 +67,7 @@ static void put_tx(rpch_writer *w, const rpch_tx *t)
     rpch_put_le32(w, t->window);
     rpch_put_le32(w, t->avail);
     rpch_put_le64(w, t->sent);
+    rpch_put_le64(w, t->edge);
     put_bool(w, t->off);
 }
 
@@ -73,6 +76,7 @@ static void get_tx(rpch_reader *r, rpch_tx *t)
     t->window = rpch_get_le32(r);
     t->avail = rpch_get_le32(r);
     t->sent = rpch_get_le64(r);
+    t->edge = rpch_get_le64(r);
     t->off = get_bool(r);
 }
 
@@ -99,7 +103,8 @@ static void get_rx(rpch_reader *r, rpch_rx *x)
 static bool tx_ok(const rpch_tx *t)
 {
     return t->window >= RPCH_WINDOW_MIN && t->window <= RPCH_WINDOW_MAX
-        && t->avail <= t->window;
+        && t->avail <= t->window && t->sent <= SENT_MAX
+        && t->edge <= t->sent + t->window;
 }
 
 /* Our own window; what is configured may be below RPCH_WINDOW_MIN. */
@@ -111,20 +116,27 @@ static bool rx_ok(const rpch_rx *x)
         && x->largest <= RPCH_PDU_SIZE_MAX;
 }
 
+static const char *judge_in(const rpch_in_leg *in)
+{
+    if (!tx_ok(&in->tx))
+        return "send window out of range";
+    if (in->keepalive < RPCH_KEEPALIVE_MIN)
+        return "keep-alive out of range";
+    if (in->queued > MOVED_MAX || in->begun > RPCH_PDU_SIZE_MAX
+        || in->begun > in->queued || in->begun_left > in->begun
+        || (in->begun > 0) != (in->begun_left > 0))
+        return "bytes queued out of range";
+    return in->lane_len > sizeof(in->lane)
+        || in->tail_len > sizeof(in->tail) ? "length out of range" : NULL;
+}
+
 /* Why leg is none that a machine releases, or NULL. */
 static const char *judge(const relay_leg *leg)
 {
-    const rpch_in_leg *in = &leg->u.in;
     const rpch_out_leg *out = &leg->u.out;
 
-    if (leg->dir == RELAY_IN) {
-        if (!tx_ok(&in->tx))
-            return "send window out of range";
-        if (in->keepalive < RPCH_KEEPALIVE_MIN)
-            return "keep-alive out of range";
-        return in->lane_len > sizeof(in->lane)
-            || in->tail_len > sizeof(in->tail) ? "length out of range" : NULL;
-    }
+    if (leg->dir == RELAY_IN)
+        return judge_in(&leg->u.in);
     if (leg->dir != RELAY_OUT)
         return "direction out of range";
     if (!rx_ok(&out->rx))
@@ -164,6 +176,9 @@ int relay_leg_encode(const relay_leg *leg, uint8_t *out, size_t room,
         put_cookie(&w, &i->group);
         put_tx(&w, &i->tx);
         rpch_put_le32(&w, i->keepalive);
+        rpch_put_le32(&w, (uint32_t)i->queued);
+        rpch_put_le32(&w, i->begun);
+        rpch_put_le32(&w, i->begun_left);
         put_blob(&w, i->lane, i->lane_len);
         put_blob(&w, i->tail, i->tail_len);
     } else {
@@ -191,6 +206,9 @@ static void decode_in(rpch_reader *r, rpch_in_leg *i)
     get_cookie(r, &i->group);
     get_tx(r, &i->tx);
     i->keepalive = rpch_get_le32(r);
+    i->queued = rpch_get_le32(r);
+    i->begun = rpch_get_le32(r);
+    i->begun_left = rpch_get_le32(r);
     i->lane_len = get_blob(r, i->lane, sizeof(i->lane));
     i->tail_len = get_blob(r, i->tail, sizeof(i->tail));
 }
@@ -230,6 +248,14 @@ int relay_leg_decode(const uint8_t *in, size_t len, relay_dir dir,
         return RPCH_OK;
     memset(leg, 0, sizeof(*leg));
     return RPCH_E_SYNTAX;
+}
+
+bool relay_leg_has_tail(const relay_leg *leg, uint32_t bytes)
+{
+    const rpch_in_leg *in = &leg->u.in;
+
+    return leg->dir == RELAY_OUT
+        || in->queued - in->begun + in->begun_left == bytes;
 }
 
 /* A lane of a role is handed on PDU by PDU. */

@@ -40,6 +40,10 @@ int relay_leg_encode(const relay_leg *leg, uint8_t *out, size_t room,
 int relay_leg_decode(const uint8_t *in, size_t len, relay_dir dir,
                      relay_leg *leg, const char **reason);
 
+/* Whether that many bytes can be what follows the leg: with S-IN all that is
+ * still to be written goes on, or its stream would break. */
+bool relay_leg_has_tail(const relay_leg *leg, uint32_t bytes);
+
 /* Encodes a joined server role; errors as above. */
 int relay_leg_encode_role(const rpch_server_image *image, uint8_t *out,
                           size_t room, size_t *len);

@@ -177,8 +177,12 @@ static void take_leg(relay_channel *ch, const relay_msg *m, int fd,
         != RPCH_OK)
         relay_channel_fail(ch, RPCH_E_BUG, "a leg that cannot be read",
                            reason);
-    else
-        relay_half_adopt(&ch->half, &leg, now);
+    else if (!relay_leg_has_tail(&leg, m->tail))
+        relay_channel_fail(ch, RPCH_E_BUG, "a leg without its queue", NULL);
+    else if (relay_half_adopt(&ch->half, &leg, now) == RPCH_OK
+             && ch->half.dir == RELAY_IN && leg.u.in.begun > 0)
+        relay_writer_resume(&ch->writer, leg.u.in.begun,
+                            leg.u.in.begun_left);
 }
 
 static void take_role(relay_channel *ch, const relay_msg *m, rpch_msec now)
@@ -202,10 +206,12 @@ static void take_link(relay_channel *ch, int fd)
     ch->succ->link_missing = false;
 }
 
+/* IN: to be written to the server. OUT: read from it, to be read again. */
 static void take_tail(relay_channel *ch, const relay_msg *m)
 {
+    relay_sendq *q = ch->half.dir == RELAY_IN ? &ch->writer.queue : &ch->held;
     ch->succ->tail -= m->data_len;
-    if (relay_sendq_push(&ch->held, m->data, m->data_len) != APR_SUCCESS)
+    if (relay_sendq_push(q, m->data, m->data_len) != APR_SUCCESS)
         relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
 }
 
@@ -351,15 +357,19 @@ void relay_channel_accept_heir(relay_channel *ch, int fd,
     tell(&s->link, RELAY_MSG_ATTACHED, RPCH_OK, "");
 }
 
-/* Everything read from the server that was not passed on, in its order,
- * behind what the writer has not begun to write. */
+/* OUT: what was read from the server and not passed on, behind what the writer
+ * has not begun. IN: the writer's queue is all, from within a PDU perhaps. */
 static bool collect(relay_channel *ch, relay_leg *leg)
 {
     relay_sendq *q = &ch->writer.queue;
     const uint8_t *p;
     size_t n;
     bool ok = true;
-    if (ch->half.dir == RELAY_OUT && leg->u.out.tail_len > 0) {
+    if (ch->half.dir == RELAY_IN) {
+        leg->u.in.begun_left = ch->writer.left;
+        return ch->held.bytes == 0;
+    }
+    if (leg->u.out.tail_len > 0) {
         ok = relay_sendq_push(q, leg->u.out.tail, leg->u.out.tail_len)
              == APR_SUCCESS;
         leg->u.out.tail_len = 0;

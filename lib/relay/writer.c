@@ -9,7 +9,9 @@
  *
  * Bytes are taken from the queue and, only when it is empty, from the slice
  * at hand. Every PDU's common header is contiguous in its first slice (see
- * rpch_step), so at a boundary either nothing or a whole header is there.
+ * rpch_step), so at a boundary either nothing or a whole header is there; but a
+ * queue that is being inherited comes in any pieces, and part of a header
+ * waits for its rest.
  */
 #include "relay/writer.h"
 
@@ -82,6 +84,8 @@ static bool start_pdu(relay_writer *w, const slice *s, int *status)
     const char *reason;
     rpch_pdu pdu;
     size_t n = relay_sendq_peek(&w->queue, head, sizeof(head));
+    if (n > 0 && n < sizeof(head))
+        return false;
     if (n == 0) {
         n = s->len < sizeof(head) ? s->len : sizeof(head);
         if (n == 0)
@@ -173,6 +177,12 @@ bool relay_writer_pending(const relay_writer *w)
 void relay_writer_writable(relay_writer *w)
 {
     w->full = false;
+}
+
+void relay_writer_resume(relay_writer *w, uint32_t pdu_len, uint32_t left)
+{
+    w->pdu_len = pdu_len;
+    w->left = left;
 }
 
 void relay_writer_close(relay_writer *w)

@@ -50,6 +50,12 @@ bool relay_writer_pending(const relay_writer *w);
 /* The sink can take bytes again. */
 void relay_writer_writable(relay_writer *w);
 
+/* A writer that has written nothing continues where another one stopped: left
+ * bytes (at least 1) of a PDU of pdu_len are still to be written. The caller
+ * puts the other one's queue into this one's, in any pieces, before anything
+ * is passed. */
+void relay_writer_resume(relay_writer *w, uint32_t pdu_len, uint32_t left);
+
 /* Gives the queue's blocks back. */
 void relay_writer_close(relay_writer *w);
 

@@ -25,7 +25,7 @@
 #define A5W (RPCH_IN_OPENED_A5W + 1)
 #define DR1 (RPCH_IN_DRAIN_R1 + 1)
 #define CLO (RPCH_IN_CLOSE_R1 + 1)
-#define DR2 (RPCH_IN_DRAIN_R2 + 1)
+#define REL (RPCH_IN_RELEASE + 1)
 #define FIN (RPCH_IN_FINISHED + 1)
 
 /* The rows follow the figure and the list of 3.2.3.5. Before CONN/B3 nobody
@@ -33,29 +33,36 @@
  * never sees a byte of the client's choice: a PDU to be forwarded is refused
  * until then (a client has nothing to forward before CONN/C2).
  *
- * What cannot happen: no byte is taken from C-IN while a successor waits and
- * after A5, nor from a server that is not connected; the states that have the
- * channel open, and CONNECT, have no timer. */
+ * The successor of IN_R1 is heard before IN_R1/B2, which 3.2.3.5.5 does not
+ * forbid: a server that is busy answering waits for acks before it takes what
+ * the predecessor still has, and these come by the successor's C-IN. So they
+ * are forwarded at once; RPC PDUs wait for IN_R1/B2. What such a server is sent
+ * before it has proved itself are RTS PDUs, all of whose fields were checked.
+ *
+ * What cannot happen: no byte is taken from C-IN while a successor waits to
+ * know where its PDUs go, and after A5, nor from a server that is not
+ * connected; the states that have the channel open, and CONNECT, have no
+ * timer. */
 static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
     /* OPEN_START CONNECT B3W SUCCEED B2W PLUGGED
-     * OPENED OPENED_A5W DRAIN_R1 CLOSE_R1 DRAIN_R2 FINISHED */
-    [RPCH_IN_EV_CONN_B1] = { CONN, ERR, ERR, BUG, BUG, BUG,
+     * OPENED OPENED_A5W DRAIN_R1 CLOSE_R1 RELEASE FINISHED */
+    [RPCH_IN_EV_CONN_B1] = { CONN, ERR, ERR, BUG, ERR, BUG,
                              ERR, ERR, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_R1_A1] = { SUCC, ERR, ERR, BUG, BUG, BUG,
+    [RPCH_IN_EV_R1_A1] = { SUCC, ERR, ERR, BUG, ERR, BUG,
                            ERR, ERR, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_A5] = { ERR, ERR, ERR, BUG, BUG, BUG,
-                        DR1, DR2, BUG, BUG, BUG, BUG },
+    [RPCH_IN_EV_A5] = { ERR, ERR, ERR, BUG, ERR, BUG,
+                        DR1, REL, BUG, BUG, BUG, BUG },
     [RPCH_IN_EV_A5_WRONG] = { BUG, BUG, BUG, BUG, BUG, BUG,
                               ERR, OPEN, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_PING] = { ERR, STAY, STAY, BUG, BUG, BUG,
+    [RPCH_IN_EV_PING] = { ERR, STAY, STAY, BUG, STAY, BUG,
                           STAY, STAY, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_KEEP_ALIVE] = { ERR, STAY, STAY, BUG, BUG, BUG,
+    [RPCH_IN_EV_KEEP_ALIVE] = { ERR, STAY, STAY, BUG, STAY, BUG,
                                 STAY, STAY, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_CLIENT_FORWARD] = { ERR, ERR, ERR, BUG, BUG, BUG,
+    [RPCH_IN_EV_CLIENT_FORWARD] = { ERR, ERR, ERR, BUG, STAY, BUG,
                                     STAY, STAY, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_CLIENT_OTHER] = { ERR, ERR, ERR, BUG, BUG, BUG,
+    [RPCH_IN_EV_CLIENT_OTHER] = { ERR, ERR, ERR, BUG, ERR, BUG,
                                   ERR, ERR, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_CLIENT_RPC] = { ERR, STAY, STAY, BUG, BUG, BUG,
+    [RPCH_IN_EV_CLIENT_RPC] = { ERR, STAY, STAY, BUG, STAY, BUG,
                                 STAY, STAY, BUG, BUG, BUG, BUG },
     [RPCH_IN_EV_CONNECTED] = { BUG, B3W, BUG, B2W, BUG, BUG,
                                BUG, BUG, BUG, BUG, BUG, DROP },
@@ -90,7 +97,7 @@ static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
     [RPCH_IN_EV_SERVER_CLOSE] = { FIN, FIN, FIN, FIN, FIN, FIN,
                                   FIN, FIN, FIN, FIN, FIN, DROP },
     [RPCH_IN_EV_TIMEOUT] = { FIN, BUG, FIN, FIN, FIN, FIN,
-                             BUG, BUG, FIN, FIN, FIN, BUG },
+                             BUG, BUG, BUG, FIN, FIN, BUG },
     [RPCH_IN_EV_FAIL] = { FIN, FIN, FIN, FIN, FIN, FIN,
                           FIN, FIN, FIN, FIN, FIN, DROP },
 };
@@ -285,6 +292,7 @@ static action_fn *const action[RPCH_IN_EV_MAX] = {
     [RPCH_IN_EV_ATTACH] = rpch_in_send_r2_a2,
     [RPCH_IN_EV_DETACH] = rpch_in_take_detach,
     [RPCH_IN_EV_DRAINED] = rpch_in_send_b1,
+    [RPCH_IN_EV_FLUSHED] = rpch_in_take_flushed,
 };
 
 int rpch_in_happen(rpch_inbound *m, rpch_in_event ev,
@@ -338,7 +346,6 @@ static bool is_open(const rpch_inbound *m)
     case RPCH_IN_OPENED:
     case RPCH_IN_OPENED_A5W:
     case RPCH_IN_DRAIN_R1:
-    case RPCH_IN_DRAIN_R2:
         return true;
     default:
         return false;
@@ -346,7 +353,9 @@ static bool is_open(const rpch_inbound *m)
 }
 
 /* True when the next bytes of C-IN may be taken. An RPC PDU that has begun
- * is always finished: its rest could be what the lane waits for. */
+ * is always finished: its rest could be what the lane waits for. What was
+ * inherited keeps nothing out: the acks behind it could be what the server
+ * waits for. */
 static bool takes_client(const rpch_inbound *m)
 {
     uint64_t limit = (uint64_t)m->core.limits.receive_window
@@ -356,10 +365,12 @@ static bool takes_client(const rpch_inbound *m)
     case RPCH_IN_OPEN_START:
     case RPCH_IN_CONNECT:
     case RPCH_IN_B3W:
+    case RPCH_IN_B2W:
     case RPCH_IN_OPENED:
     case RPCH_IN_OPENED_A5W:
         return m->client.left > 0
-            || (rpch_lane_has_room(&m->to_server) && m->queued <= limit);
+            || (rpch_lane_has_room(&m->to_server)
+                && m->queued - m->inherited <= limit);
     default:
         return false;
     }
@@ -369,7 +380,8 @@ static bool takes_client(const rpch_inbound *m)
 static bool takes_server(const rpch_inbound *m)
 {
     return is_open(m) || m->core.state == RPCH_IN_B3W
-        || m->core.state == RPCH_IN_B2W || m->core.state == RPCH_IN_CLOSE_R1;
+        || m->core.state == RPCH_IN_B2W || m->core.state == RPCH_IN_CLOSE_R1
+        || m->core.state == RPCH_IN_RELEASE;
 }
 
 void rpch_inbound_init(rpch_inbound *m, const rpch_limits *limits,
@@ -478,10 +490,12 @@ bool rpch_inbound_may_send(const rpch_inbound *m, uint32_t pdu_len)
 
 void rpch_inbound_pdu_begin(rpch_inbound *m, uint32_t pdu_len)
 {
-    if (is_open(m))
-        rpch_tx_sent(&m->tx, pdu_len);
-    else
+    if (!is_open(m)) {
         (void)rpch_in_fail(m, RPCH_E_BUG, "an RPC PDU starts on a closed S-IN");
+        return;
+    }
+    m->begun = pdu_len;
+    rpch_tx_sent(&m->tx, pdu_len);
 }
 
 /* Credits C-IN's window. After A5 the client sends nothing more here. */
@@ -489,6 +503,11 @@ static void credit(rpch_inbound *m, uint32_t pdu_len)
 {
     rpch_rts_values v;
 
+    /* What came by another C-IN is whole PDUs, and goes first. */
+    if (m->inherited > 0) {
+        m->inherited -= m->inherited < pdu_len ? m->inherited : pdu_len;
+        return;
+    }
     memset(&v, 0, sizeof(v));
     if (!rpch_rx_consumed(&m->rx, pdu_len, &v.ack.available_window)
         || (m->core.state != RPCH_IN_OPENED
@@ -504,6 +523,7 @@ void rpch_inbound_pdu_done(rpch_inbound *m, uint32_t pdu_len, rpch_msec now)
 {
     uint64_t before = m->queued;
 
+    m->begun = 0;
     m->rpc_bytes += pdu_len;
     m->rpc_pdus++;
     m->queued -= before < pdu_len ? before : pdu_len;
@@ -518,8 +538,8 @@ unsigned rpch_inbound_wants(const rpch_inbound *m)
 
     if (m->core.state == RPCH_IN_FINISHED)
         return RPCH_WANT_CLOSE;
-    if (m->core.state == RPCH_IN_DRAIN_R2 && m->queued == 0)
-        return RPCH_WANT_RELEASE;
+    if (m->core.state == RPCH_IN_RELEASE)
+        wants |= RPCH_WANT_RELEASE;
     if (takes_client(m))
         wants |= RPCH_WANT_CLIENT_READ;
     if (takes_server(m) && !(m->core.flags & RPCH_JOINED))
@@ -545,15 +565,18 @@ static const char *const overdue[RPCH_IN_STATE_MAX] = {
     [RPCH_IN_SUCCEED] = "the predecessor was not found in time",
     [RPCH_IN_B2W] = "no IN_R1/B2 from the server in time",
     [RPCH_IN_PLUGGED] = "the predecessor did not hand S-IN over in time",
-    [RPCH_IN_DRAIN_R1] = "the server did not take all before IN_R1/B1 in time",
     [RPCH_IN_CLOSE_R1] = RPCH_IN_REPLACED,
-    [RPCH_IN_DRAIN_R2] = "the server did not take all after IN_R2/A5 in time",
+    [RPCH_IN_RELEASE] = "S-IN was not given to the successor in time",
 };
 
 int rpch_inbound_timeout(rpch_inbound *m, rpch_msec now)
 {
     if (m->core.deadline == RPCH_NEVER || now < m->core.deadline)
         return m->core.status;
+    if (m->core.deadline == RPCH_IN_CLOSE_NOW) {
+        m->core.deadline = rpch_after(now, m->core.limits.drain_timeout);
+        return m->core.status;
+    }
     /* All was sent: a server that does not close changes nothing. */
     return rpch_in_end(m, RPCH_IN_EV_TIMEOUT,
                        m->core.state == RPCH_IN_CLOSE_R1 ? RPCH_E_RECYCLED

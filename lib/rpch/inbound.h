@@ -9,30 +9,39 @@
  * its own. IN_R1: the successor has a server connection of its own, and this
  * machine, after IN_R1/A5, sends what it has, IN_R1/B1, and ends. IN_R2: the
  * machine that holds S-IN is told of the successor (_attach), and after
- * IN_R2/A5 and all its data it gives S-IN away (_release) to the machine of
- * the successor (_adopt); one of them has it at any time.
+ * IN_R2/A5 it gives S-IN away (_release) to the machine of the successor
+ * (_adopt); one of them has it at any time. The RPC PDUs that wait for the
+ * server move with it, even from the middle of one: the server may take them
+ * only after acks that come by the successor's C-IN (3.2.3.5.5 would have the
+ * predecessor send them first).
  */
 #ifndef RPCH_INBOUND_H
 #define RPCH_INBOUND_H
 
 #include "rpch/machine.h"
 
+/* While more bytes of RPC PDUs than this wait for the server, no successor is
+ * let in: each would add what its own window allows. */
+#define RPCH_IN_MOVED_MAX 1048576u
+
 typedef enum rpch_in_state {
     RPCH_IN_OPEN_START, /* waiting for CONN/B1 or IN_R1/A1 = IN_R2/A1 */
     RPCH_IN_CONNECT,    /* waiting for the connection to the server */
     RPCH_IN_B3W,        /* S-IN plugged, waiting for CONN/B3 */
-    RPCH_IN_SUCCEED,    /* a successor: is its connection known here? From
-                         * here to PLUGGED nothing is read from C-IN */
-    RPCH_IN_B2W,        /* IN_R1: waiting for IN_R1/B2 */
-    RPCH_IN_PLUGGED,    /* IN_R2: attached, waiting for S-IN */
+    RPCH_IN_SUCCEED,    /* a successor: is its connection known here? Nothing
+                         * is read from C-IN */
+    RPCH_IN_B2W,        /* IN_R1: waiting for IN_R1/B2. RPC PDUs are kept, RTS
+                         * PDUs for others go to the server at once */
+    RPCH_IN_PLUGGED,    /* IN_R2: attached, waiting for S-IN; nothing is read
+                         * from C-IN */
     RPCH_IN_OPENED,
     RPCH_IN_OPENED_A5W, /* IN_R2: a successor is attached */
     RPCH_IN_DRAIN_R1,   /* IN_R1/A5 came: sends its queue, then IN_R1/B1. From
                          * here on nothing is read from C-IN, and its end
                          * means nothing */
     RPCH_IN_CLOSE_R1,   /* all was sent: waiting for the server to close */
-    RPCH_IN_DRAIN_R2,   /* IN_R2/A5 came: sends its queue, then gives S-IN
-                         * to its successor */
+    RPCH_IN_RELEASE,    /* IN_R2/A5 came: is to give S-IN and its queue to its
+                         * successor */
     RPCH_IN_FINISHED,
     RPCH_IN_STATE_MAX
 } rpch_in_state;
@@ -61,7 +70,7 @@ typedef enum rpch_in_event {
     RPCH_IN_EV_DETACH,          /* holder: the successor is gone */
     RPCH_IN_EV_DRAINED,         /* DRAIN_R1: the last RPC PDU was sent */
     RPCH_IN_EV_FLUSHED,         /* DRAIN_R1: so was IN_R1/B1 */
-    RPCH_IN_EV_RELEASE,         /* DRAIN_R2: S-IN was given away */
+    RPCH_IN_EV_RELEASE,         /* holder: S-IN was given away */
     RPCH_IN_EV_CLIENT_CLOSE,    /* end or failure of C-IN */
     RPCH_IN_EV_SERVER_CLOSE,    /* end or failure of S-IN */
     RPCH_IN_EV_TIMEOUT,         /* the deadline passed */
@@ -69,6 +78,11 @@ typedef enum rpch_in_event {
                                  * carries a bad value, or room is lacking */
     RPCH_IN_EV_MAX
 } rpch_in_event;
+
+/* What successors may inherit from each other, bytes, while the server takes
+ * none of it: a client's acks alone can use up the lifetimes of several
+ * channels, but each of them may bring another window of RPC PDUs. */
+#define RPCH_INHERIT_MAX 1048576u
 
 /* S-IN as plain data: what an IN_R2 predecessor gives to its successor. */
 typedef struct rpch_in_leg {
@@ -78,6 +92,12 @@ typedef struct rpch_in_leg {
     rpch_cookie group;
     rpch_tx tx;         /* goes on where it is: S-IN is not replaced */
     uint32_t keepalive; /* ms */
+    uint64_t queued;    /* bytes of RPC PDUs not yet written whole; the
+                         * caller's queue of them moves with S-IN */
+    uint32_t begun;     /* frag_length of the one being written; 0: none */
+    uint32_t begun_left; /* bytes of it that are still to be written, and come
+                          * first in the queue, before the lane. _release()
+                          * says all of them: the caller knows better */
     uint8_t lane[RPCH_LANE_SIZE]; /* RTS PDUs not yet sent to the server; may
                                    * start within one */
     size_t lane_len;
@@ -109,6 +129,9 @@ typedef struct rpch_inbound {
     uint64_t rpc_pdus;
     uint64_t queued;     /* bytes of RPC PDUs that have begun to arrive and
                           * were not yet passed on whole */
+    uint64_t inherited;  /* of them: came by the predecessor's C-IN, and do
+                          * not count for this one's window */
+    uint32_t begun;      /* frag_length of the one being written; 0: none */
 } rpch_inbound;
 
 /* Starts the machine at time now. limits are copied; address is the
@@ -146,7 +169,10 @@ int rpch_inbound_connected(rpch_inbound *m, rpch_msec now);
 int rpch_inbound_attached(rpch_inbound *m, rpch_msec now);
 
 /* Successor, after _attached(): takes the predecessor's S-IN over and reads
- * C-IN from now on. The caller has the connection itself. leg is borrowed.
+ * C-IN from now on. The caller has the connection itself, and the queue: it
+ * writes that first, goes on within a PDU that has begun (of which it only
+ * says _pdu_done), and feeds nothing of C-IN before it has all of it. leg is
+ * borrowed.
  * The machine ends with RPCH_E_COOKIE when leg belongs to other channels, and
  * with RPCH_E_VALUE when it holds what no machine releases. */
 int rpch_inbound_adopt(rpch_inbound *m, const rpch_in_leg *leg,
@@ -157,7 +183,8 @@ int rpch_inbound_adopt(rpch_inbound *m, const rpch_in_leg *leg,
  * IN_R2/A5 awaited. Otherwise nothing has changed, and *reason (static) says
  * why: RPCH_E_UNEXPECTED (not opened, or a successor is attached already),
  * RPCH_E_COOKIE (another connection, not the predecessor, or no new cookie),
- * RPCH_E_ROOM (too much waits for the server). This deviates on purpose: by
+ * RPCH_E_ROOM (too much waits for the server: RTS PDUs, or RPC PDUs above
+ * RPCH_IN_MOVED_MAX). This deviates on purpose: by
  * 3.2.3.5.5 a bad successor would end the connection that it names. */
 int rpch_inbound_attach(rpch_inbound *m, const rpch_succession *s,
                         const char **reason);
@@ -173,8 +200,8 @@ void rpch_inbound_detach(rpch_inbound *m);
 void rpch_inbound_dismiss_told(rpch_inbound *m);
 
 /* Holder, while it wants RPCH_WANT_RELEASE: fills *leg for the successor and
- * ends with RPCH_E_RECYCLED. Returns RPCH_OK; RPCH_AGAIN, with nothing
- * changed, while RPC PDUs are queued; else the machine's error. */
+ * ends with RPCH_E_RECYCLED; the caller gives its queue away, too. Returns
+ * RPCH_OK; at another time the machine's error, RPCH_E_BUG if it had none. */
 int rpch_inbound_release(rpch_inbound *m, rpch_in_leg *leg);
 
 /* The first len bytes of the lane to_server were sent. Use this, not
@@ -204,15 +231,18 @@ void rpch_inbound_pdu_begin(rpch_inbound *m, uint32_t pdu_len);
  * and _done no other PDU begins. */
 void rpch_inbound_pdu_done(rpch_inbound *m, uint32_t pdu_len, rpch_msec now);
 
-/* RPCH_WANT_* now. CLIENT_READ is absent while a successor waits and after
- * A5, when the queue holds more than the window and RPCH_QUEUE_SLACK, or when
- * the lane is full; but an RPC PDU that has begun is always read to its end.
+/* RPCH_WANT_* now. CLIENT_READ is absent in SUCCEED and PLUGGED and after A5,
+ * when more than the window and RPCH_QUEUE_SLACK is queued (without what was
+ * inherited), or when the lane is full; but an RPC PDU that has begun is always
+ * read to its end.
  * SERVER_READ is absent with RPCH_JOINED. RPCH_WANT_SHUTDOWN, with
  * SERVER_READ, comes after IN_R1/B1: a connection that is closed with input
  * unread could lose what it has sent. */
 unsigned rpch_inbound_wants(const rpch_inbound *m);
 
-/* When rpch_inbound_timeout is due, or RPCH_NEVER. */
+/* When rpch_inbound_timeout is due, or RPCH_NEVER. A channel that is open, or
+ * drains (DRAIN_R1), has no timer: how long a server may take nothing is for
+ * the caller to say. */
 rpch_msec rpch_inbound_deadline(const rpch_inbound *m);
 
 /* Runs the timers that are due at now. */

@@ -7,7 +7,7 @@
 
 static const char *const state_name[RPCH_IN_STATE_MAX] = {
     "OPEN_START", "CONNECT", "B3W", "SUCCEED", "B2W", "PLUGGED", "OPENED",
-    "OPENED_A5W", "DRAIN_R1", "CLOSE_R1", "DRAIN_R2", "FINISHED"
+    "OPENED_A5W", "DRAIN_R1", "CLOSE_R1", "RELEASE", "FINISHED"
 };
 
 /* Names of the events, and what is wrong with one whose cell is ERR: as the
@@ -23,7 +23,7 @@ static const struct {
         NULL, "IN_R1/A1=IN_R2/A1 on an IN channel that has begun" },
     [RPCH_IN_EV_A5] = { "IN_R1/A5=IN_R2/A5",
         "IN_R1/A5=IN_R2/A5 before CONN/B1",
-        "IN_R1/A5=IN_R2/A5 before CONN/B3" },
+        "IN_R1/A5=IN_R2/A5 before CONN/B3 or IN_R1/B2" },
     [RPCH_IN_EV_A5_WRONG] = { "IN_R1/A5=IN_R2/A5 for another channel",
         NULL, "IN_R1/A5=IN_R2/A5 that names no successor" },
     [RPCH_IN_EV_PING] = { "Ping", "Ping before CONN/B1", NULL },

@@ -12,6 +12,9 @@
 /* Why a predecessor ended that has done all it had to. */
 #define RPCH_IN_REPLACED "its successor has replaced the IN channel"
 
+/* A deadline in CLOSE_R1: nobody has said yet what time it is. */
+#define RPCH_IN_CLOSE_NOW 0u
+
 /* What comes with an event; an event without PDU has none of it. */
 typedef struct rpch_in_input {
     const rpch_rts *rts;
@@ -66,6 +69,9 @@ int rpch_in_take_a5_wrong(rpch_inbound *m, const rpch_in_input *in);
 
 /* Nothing is queued any more: IN_R1/B1. */
 int rpch_in_send_b1(rpch_inbound *m, const rpch_in_input *in);
+
+/* IN_R1/B1 was sent: the server has drain_timeout to close. */
+int rpch_in_take_flushed(rpch_inbound *m, const rpch_in_input *in);
 
 /* Whether the IN_R1/A5 = IN_R2/A5 that is rts can be meant in the state: for
  * the attached successor, or for one of another proxy. */

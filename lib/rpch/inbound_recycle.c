@@ -121,6 +121,11 @@ static bool leg_is_sound(const rpch_in_leg *leg)
         && leg->tx.window >= RPCH_WINDOW_MIN
         && leg->tx.window <= RPCH_WINDOW_MAX
         && leg->tx.avail <= leg->tx.window
+        && (leg->tx.edge <= leg->tx.sent
+            || leg->tx.edge - leg->tx.sent <= leg->tx.window)
+        && leg->begun <= RPCH_PDU_SIZE_MAX && leg->begun <= leg->queued
+        && leg->begun_left <= leg->begun
+        && (leg->begun > 0) == (leg->begun_left > 0)
         && leg->keepalive >= RPCH_KEEPALIVE_MIN;
 }
 
@@ -136,6 +141,8 @@ static int take_leg(rpch_inbound *m, const rpch_in_leg *leg)
         return rpch_in_fail(m, RPCH_E_VALUE, "S-IN with impossible values");
     m->group = leg->group;
     m->keepalive = leg->keepalive;
+    m->queued = m->inherited = leg->queued;
+    m->begun = leg->begun;
     m->tx = leg->tx;
     m->tx.off = (m->core.flags & RPCH_JOINED) != 0;
     return RPCH_OK;
@@ -173,8 +180,16 @@ static int refusal(const rpch_inbound *m, const rpch_succession *s,
         *reason = "the successor has the cookie of its predecessor";
         return RPCH_E_COOKIE;
     }
+    if (m->inherited > RPCH_INHERIT_MAX) {
+        *reason = "too many RPC PDUs of predecessors wait for the server";
+        return RPCH_E_ROOM;
+    }
     if (!rpch_lane_has_reserve(&m->to_server)) {
         *reason = "too many RTS PDUs wait for the server";
+        return RPCH_E_ROOM;
+    }
+    if (m->queued > RPCH_IN_MOVED_MAX) {
+        *reason = "too many RPC PDUs wait for the server";
         return RPCH_E_ROOM;
     }
     return RPCH_OK;
@@ -214,7 +229,7 @@ int rpch_in_send_r2_a2(rpch_inbound *m, const rpch_in_input *in)
 
 int rpch_in_take_detach(rpch_inbound *m, const rpch_in_input *in)
 {
-    if (m->core.state == RPCH_IN_DRAIN_R2)
+    if (m->core.state == RPCH_IN_RELEASE)
         rpch_core_end(&m->core, RPCH_E_CLOSED,
                       "the successor ended before it had S-IN");
     return RPCH_OK;
@@ -233,9 +248,12 @@ int rpch_in_take_a5(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
-    m->core.deadline = rpch_after(in->now, m->core.limits.drain_timeout);
-    if (m->core.state == RPCH_IN_OPENED_A5W)
+    if (m->core.state == RPCH_IN_OPENED_A5W) {
+        m->core.deadline = rpch_after(in->now, m->core.limits.drain_timeout);
         return RPCH_OK;
+    }
+    /* No deadline: the server takes the queue when its calls let it, and how
+     * long that may be is for the caller to say, as on any open channel. */
     memset(&v, 0, sizeof(v));
     v.cookie[0] = *cookie_of(in->rts);
     return rpch_in_make(m, RPCH_IN_R1_A6, &v);
@@ -252,15 +270,21 @@ void rpch_inbound_dismiss_told(rpch_inbound *m)
     m->dismissed = false;
 }
 
-/* The time starts again, so that a server that read slowly has it to close,
- * too. */
 int rpch_in_send_b1(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
     memset(&v, 0, sizeof(v));
-    m->core.deadline = rpch_after(in->now, m->core.limits.drain_timeout);
     return rpch_in_make(m, RPCH_IN_R1_B1, &v);
+}
+
+/* Whoever writes the lane says no time: it starts when the caller looks at its
+ * timers next. */
+int rpch_in_take_flushed(rpch_inbound *m, const rpch_in_input *in)
+{
+    m->core.deadline = m->core.limits.drain_timeout > 0 ? RPCH_IN_CLOSE_NOW
+                                                        : RPCH_NEVER;
+    return RPCH_OK;
 }
 
 void rpch_in_drained(rpch_inbound *m, rpch_msec now)
@@ -293,6 +317,8 @@ static void fill_leg(const rpch_inbound *m, rpch_in_leg *leg)
     leg->group = m->group;
     leg->tx = m->tx;
     leg->keepalive = m->keepalive;
+    leg->queued = m->queued;
+    leg->begun = leg->begun_left = m->begun;
     if (p != NULL)
         memcpy(leg->lane, p, leg->lane_len);
     leg->tail_len = m->server.have;
@@ -301,11 +327,9 @@ static void fill_leg(const rpch_inbound *m, rpch_in_leg *leg)
 
 int rpch_inbound_release(rpch_inbound *m, rpch_in_leg *leg)
 {
-    if (m->core.state != RPCH_IN_DRAIN_R2)
+    if (m->core.state != RPCH_IN_RELEASE)
         return rpch_in_end(m, RPCH_IN_EV_RELEASE, RPCH_E_BUG,
                            "S-IN is released without a successor");
-    if (m->queued > 0)
-        return RPCH_AGAIN;
     memset(leg, 0, sizeof(*leg));
     fill_leg(m, leg);
     rpch_lane_init(&m->to_server);

@@ -152,12 +152,12 @@ static inline void drive_holder(rpch_in_state to)
     rpch_succession s = heir_of_c0();
     const char *reason = NULL;
 
-    if (to == RPCH_IN_OPENED_A5W || to == RPCH_IN_DRAIN_R2)
+    if (to == RPCH_IN_OPENED_A5W || to == RPCH_IN_RELEASE)
         ck_assert_int_eq(rpch_inbound_attach(&m, &s, &reason), RPCH_OK);
     if (to == RPCH_IN_DRAIN_R1)
         ck_assert_int_eq(client(rpc, role_rpc(rpc, 24, 1)), RPCH_OK);
     if (to == RPCH_IN_DRAIN_R1 || to == RPCH_IN_CLOSE_R1
-        || to == RPCH_IN_DRAIN_R2)
+        || to == RPCH_IN_RELEASE)
         ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
     if (to == RPCH_IN_CLOSE_R1)
         rpch_inbound_server_ack(&m, 64);
@@ -276,6 +276,8 @@ static inline void inject(rpch_in_event ev)
     case RPCH_IN_EV_CLIENT_CLOSE: rpch_inbound_client_closed(&m); break;
     case RPCH_IN_EV_SERVER_CLOSE: rpch_inbound_server_closed(&m); break;
     case RPCH_IN_EV_TIMEOUT:
+        if (m.core.state == RPCH_IN_CLOSE_R1) /* its time begins */
+            rpch_inbound_timeout(&m, START);
         rpch_inbound_timeout(&m, RPCH_NEVER - 1);
         break;
     case RPCH_IN_EV_FAIL:

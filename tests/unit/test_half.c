@@ -132,7 +132,8 @@ START_TEST(test_half_succession)
 }
 END_TEST
 
-/* IN: part of IN_R2/A2 is sent by the one, the rest by the other. */
+/* IN: part of IN_R2/A2 is sent by the one, the rest by the other; so is an RPC
+ * PDU that waits. */
 START_TEST(test_half_in_moves)
 {
     rpch_rts_values v = role_values(0xb0, 0xd0);
@@ -146,20 +147,70 @@ START_TEST(test_half_in_moves)
     relay_half_server_ack(&holder, 10);
     v.cookie[0] = role_cookie(0xd0);
     client_says(&holder, RPCH_IN_R2_A5, &v);
-    /* The PDU goes out first. */
-    ck_assert_uint_eq(relay_half_wants(&holder) & RPCH_WANT_RELEASE, 0);
-    ck_assert_int_eq(relay_half_release(&holder, &leg), RPCH_AGAIN);
-    ck_assert(relay_half_may_send(&holder, 5000));
-    ck_assert_int_eq(relay_half_pdu_begin(&holder, 5000), RPCH_OK);
-    relay_half_pdu_done(&holder, 5000, NOW);
+    ck_assert(!relay_half_may_send(&holder, 5000));
     leg = moved();
+    ck_assert_uint_eq(leg.u.in.queued, 5000);
     ck_assert_int_eq(relay_half_adopt(&heir, &leg, NOW), RPCH_OK);
     ck_assert(relay_half_is_open(&heir));
-    ck_assert_uint_eq(heir.m.in.tx.sent, 5000);
-    ck_assert_uint_eq(relay_half_counters(&holder).rpc_pdus, 1);
-    ck_assert_uint_eq(relay_half_counters(&heir).rpc_pdus, 0);
+    ck_assert_uint_eq(heir.m.in.tx.sent, 0);
     (void)rpch_lane_buf(relay_half_to_server(&heir), &len);
     ck_assert_uint_eq(len, 40 - 10);
+    ck_assert(relay_half_may_send(&heir, 5000));
+    ck_assert_int_eq(relay_half_pdu_begin(&heir, 5000), RPCH_OK);
+    relay_half_pdu_done(&heir, 5000, NOW);
+    ck_assert_uint_eq(heir.m.in.tx.sent, 5000);
+    ck_assert_uint_eq(relay_half_counters(&holder).rpc_pdus, 0);
+    ck_assert_uint_eq(relay_half_counters(&heir).rpc_pdus, 1);
+}
+END_TEST
+
+/* IN: a PDU is on the wire when the leg goes. */
+START_TEST(test_half_in_moves_within_a_pdu)
+{
+    rpch_rts_values v = role_values(0xb0, 0xd0);
+    relay_leg leg;
+    open_holder(RELAY_IN);
+    attach(RELAY_IN);
+    ck_assert_int_eq(relay_half_client_recv(&holder, rpc,
+                                            role_rpc(rpc, 5000, 1), &step,
+                                            NOW), RPCH_OK);
+    ck_assert_int_eq(relay_half_pdu_begin(&holder, 5000), RPCH_OK);
+    v.cookie[0] = role_cookie(0xd0);
+    client_says(&holder, RPCH_IN_R2_A5, &v);
+    leg = moved();
+    ck_assert_uint_eq(leg.u.in.begun, 5000);
+    ck_assert_uint_eq(leg.u.in.tx.sent, 5000);
+    ck_assert_int_eq(relay_half_adopt(&heir, &leg, NOW), RPCH_OK);
+    relay_half_pdu_done(&heir, 5000, NOW);
+    ck_assert_uint_eq(heir.m.in.queued, 0);
+    ck_assert_uint_eq(heir.m.in.tx.sent, 5000);
+    ck_assert_uint_eq(relay_half_counters(&heir).rpc_bytes, 5000);
+    ck_assert_uint_eq(relay_half_counters(&holder).rpc_pdus, 0);
+}
+END_TEST
+
+/* With S-IN goes what is queued, but for the written part of a PDU; with S-OUT
+ * whatever was read from it. */
+START_TEST(test_half_tail_of_a_leg)
+{
+    relay_leg leg;
+    memset(&leg, 0, sizeof(leg));
+    leg.dir = RELAY_IN;
+    ck_assert(relay_leg_has_tail(&leg, 0));
+    ck_assert(!relay_leg_has_tail(&leg, 1));
+    leg.u.in.queued = 5000;
+    ck_assert(relay_leg_has_tail(&leg, 5000));
+    ck_assert(!relay_leg_has_tail(&leg, 4999));
+    leg.u.in.begun = 3000;
+    leg.u.in.begun_left = 1;
+    ck_assert(relay_leg_has_tail(&leg, 2001));
+    ck_assert(!relay_leg_has_tail(&leg, 2000));
+    ck_assert(!relay_leg_has_tail(&leg, 5000));
+    leg.u.in.begun_left = 3000;
+    ck_assert(relay_leg_has_tail(&leg, 5000));
+    memset(&leg, 0, sizeof(leg));
+    leg.dir = RELAY_OUT;
+    ck_assert(relay_leg_has_tail(&leg, 0) && relay_leg_has_tail(&leg, 7));
 }
 END_TEST
 
@@ -277,6 +328,8 @@ int main(void)
     TCase *tc = tcase_create("half");
     tcase_add_test(tc, test_half_succession);
     tcase_add_test(tc, test_half_in_moves);
+    tcase_add_test(tc, test_half_in_moves_within_a_pdu);
+    tcase_add_test(tc, test_half_tail_of_a_leg);
     tcase_add_test(tc, test_half_out_moves);
     tcase_add_test(tc, test_half_wrong_leg);
     tcase_add_test(tc, test_half_dismissed);

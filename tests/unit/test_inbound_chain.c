@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_inbound_chain.c - a connection whose IN channel is recycled (IN_R2)
- * again and again, with a small window of the server, short writes, and every
- * stream cut anywhere: not a byte is lost, repeated or out of place */
+ * again and again, with a small window of the server, short writes, a server
+ * that takes nothing for a while, and every stream cut anywhere: not a byte is
+ * lost, repeated or out of place */
 #include "inbound_test.h"
 
 #define CHANNELS 4
@@ -11,6 +12,9 @@
 static struct {
     int how;                 /* of the cuts */
     uint32_t seed;
+    bool busy;               /* the server acknowledges nothing now */
+    uint32_t owed;           /* bytes that it will acknowledge */
+    int moved, within;       /* legs with a queue; within a PDU */
     uint8_t queue[DATA_MAX]; /* RPC PDUs that the machine passed on */
     size_t at, end;
     uint32_t left, pdu_len;  /* of the one that is being written */
@@ -21,6 +25,7 @@ static struct {
     uint8_t down[DATA_MAX];  /* what the server has sent */
     size_t down_at, down_end;
     int renamed, acks;       /* IN_R2/A2, and acks for the client */
+    int forwarded;           /* what the client says to others */
 } rig;
 
 static uint8_t sent[DATA_MAX]; /* RPC PDUs that the client has sent */
@@ -30,6 +35,16 @@ static void say(rpch_pdu_id id)
 {
     ck_assert_uint_le(rig.down_end + RPCH_RTS_SIZE_MAX, sizeof(rig.down));
     rig.down_end += role_rts(id, &rig.v, rig.down + rig.down_end);
+}
+
+/* The server acknowledges what it has, if it does. */
+static void pay(void)
+{
+    if (rig.busy || rig.owed == 0)
+        return;
+    rig.v.ack.bytes_received += rig.owed;
+    rig.owed = 0;
+    say(RPCH_FLOW_CONTROL_ACK);
 }
 
 /* The server has a whole PDU. */
@@ -44,12 +59,16 @@ static void serve(const rpch_cut *cut)
         rig.got_n += cut->len;
         if (!cut->last)
             return;
-        rig.v.ack.bytes_received += cut->pdu.frag_len;
-        say(RPCH_FLOW_CONTROL_ACK);
+        rig.owed += cut->pdu.frag_len;
+        pay();
         return;
     }
     ck_assert_int_eq(rpch_rts_decode(cut->data, cut->len, &rts, &reason),
                      RPCH_OK);
+    if (rpch_rts_is(&rts, RPCH_OUT_R1_A7)) {
+        rig.forwarded++;
+        return;
+    }
     if (rpch_rts_is(&rts, RPCH_CONN_B2)) {
         say(RPCH_CONN_B3);
     } else if (rpch_rts_is(&rts, RPCH_IN_R2_A2)) {
@@ -156,34 +175,52 @@ static void feed_data(int channel, int n)
     feed(in, len);
 }
 
-/* Channel number k + 1 takes over from channel k. */
-static void succeed(int k)
+/* Channel number k + 1 has S-IN, and channel k's queue with it. */
+static void take_over(int k)
 {
-    rpch_succession s = { role_cookie(0xa0), role_cookie((uint8_t)(0xc0 + k)),
-                          role_cookie((uint8_t)(0xc1 + k)), 65536 };
     rpch_rts_values v = role_values((uint8_t)(0xc0 + k), (uint8_t)(0xc1 + k));
-    const char *reason = "";
     static rpch_in_leg leg;
-    uint8_t a5[RPCH_RTS_SIZE_MAX];
-    size_t n;
 
-    while (rpch_inbound_attach(&m, &s, &reason) != RPCH_OK)
-        ck_assert(turn());
-    feed_data(k, 12);
-    v.cookie[0] = s.successor;
-    n = role_rts(RPCH_IN_R2_A5, &v, a5);
-    feed(a5, n);
-    while (!(rpch_inbound_wants(&m) & RPCH_WANT_RELEASE))
-        role_check(turn());
     ck_assert_int_eq(rpch_inbound_release(&m, &leg), RPCH_OK);
+    ck_assert_uint_eq(leg.begun, rig.left > 0 ? rig.pdu_len : 0);
+    ck_assert_uint_eq(leg.queued - leg.begun + rig.left, rig.end - rig.at);
+    leg.begun_left = rig.left;
+    rig.moved += leg.queued > 0;
+    rig.within += leg.begun > leg.begun_left;
     start(0);
-    v = role_values((uint8_t)(0xc0 + k), (uint8_t)(0xc1 + k));
-    feed(a5, role_rts(RPCH_IN_R2_A1, &v, a5));
+    ck_assert_int_eq(client_rts(RPCH_IN_R2_A1, &v), RPCH_OK);
     ck_assert_int_eq(rpch_inbound_attached(&m, START), RPCH_OK);
     ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, START), RPCH_OK);
 }
 
-static void run_chain(int how, uint32_t seed)
+/* Channel number k gives way to channel k + 1. A busy server takes what it has
+ * only after the client has said something to somebody else there. */
+static void succeed(int k, bool busy)
+{
+    rpch_succession s = { role_cookie(0xa0), role_cookie((uint8_t)(0xc0 + k)),
+                          role_cookie((uint8_t)(0xc1 + k)), 65536 };
+    rpch_rts_values v = role_values((uint8_t)(0xc0 + k), (uint8_t)(0xc1 + k));
+    int forwarded = rig.forwarded;
+    const char *reason = "";
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+
+    while (rpch_inbound_attach(&m, &s, &reason) != RPCH_OK)
+        ck_assert(turn());
+    rig.busy = busy;
+    feed_data(k, 12);
+    v.cookie[0] = s.successor;
+    feed(b, role_rts(RPCH_IN_R2_A5, &v, b));
+    role_check(rpch_inbound_wants(&m) & RPCH_WANT_RELEASE);
+    take_over(k);
+    feed_data(k, 4);
+    feed(b, role_rts(RPCH_OUT_R1_A7, &v, b));
+    while (rig.forwarded == forwarded)
+        role_check(turn());
+    rig.busy = false;
+    pay();
+}
+
+static void run_chain(int how, uint32_t seed, bool busy)
 {
     rpch_rts_values v = role_values(0xc0, 0);
     uint8_t b1[RPCH_RTS_SIZE_MAX];
@@ -202,7 +239,7 @@ static void run_chain(int how, uint32_t seed)
     for (k = 0; k < CHANNELS; k++) {
         feed_data(k, 10);
         if (k < CHANNELS - 1)
-            succeed(k);
+            succeed(k, busy);
     }
     while (turn())
         continue;
@@ -212,17 +249,38 @@ static void run_chain(int how, uint32_t seed)
     ck_assert_mem_eq(rig.got, sent, sent_n);
     ck_assert_uint_eq(m.tx.sent, sent_n);
     ck_assert_int_eq(rig.renamed, CHANNELS - 1);
+    ck_assert_int_eq(rig.forwarded, CHANNELS - 1);
     ck_assert_int_gt(rig.acks, 0);
+    if (busy)
+        ck_assert_int_eq(rig.moved, CHANNELS - 1);
 }
 
 START_TEST(test_inbound_chain_in_any_cuts)
 {
     uint32_t seed;
+    int within = 0;
 
-    run_chain(ROLE_WHOLE, 0);
-    run_chain(ROLE_BYTES, 0);
+    run_chain(ROLE_WHOLE, 0, false);
+    run_chain(ROLE_BYTES, 0, false);
+    for (seed = 1; seed <= 50; seed++) {
+        run_chain(ROLE_RANDOM, seed, false);
+        within += rig.within;
+    }
+    /* some of the legs moved with a PDU on the wire */
+    ck_assert_int_gt(within, 10);
+}
+END_TEST
+
+/* The server acknowledges nothing while a channel is replaced, until the
+ * successor has passed on what the client says to others. */
+START_TEST(test_inbound_chain_with_a_busy_server)
+{
+    uint32_t seed;
+
+    run_chain(ROLE_WHOLE, 0, true);
+    run_chain(ROLE_BYTES, 0, true);
     for (seed = 1; seed <= 50; seed++)
-        run_chain(ROLE_RANDOM, seed);
+        run_chain(ROLE_RANDOM, seed, true);
 }
 END_TEST
 
@@ -260,6 +318,7 @@ int main(void)
     TCase *t = tcase_create("chain");
 
     tcase_add_test(t, test_inbound_chain_in_any_cuts);
+    tcase_add_test(t, test_inbound_chain_with_a_busy_server);
     tcase_add_test(t, test_inbound_chain_big_endian);
     suite_add_tcase(s, t);
     return test_main(s);

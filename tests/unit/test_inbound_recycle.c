@@ -15,6 +15,11 @@ static const char hex_r1_a2[] =
     "02000000 c0d40100";
 static const char hex_r1_b2[] =
     "05001403 10000000 1c000000 00000000 00000100 00000000 00200000";
+/* the client's ack for its C-OUT, to the out-proxy */
+static const char hex_out_ack[] =
+    "05001403 10000000 38000000 00000000 02000200"
+    "0d000000 03000000"
+    "01000000 409c0000 00000100 d0d1d2d3d4d5d6d7d8d9dadbdcdddedf";
 /* 40000 bytes of e0's C-IN received, for the client */
 static const char hex_ack_e0[] =
     "05001403 10000000 38000000 00000000 02000200"
@@ -37,7 +42,8 @@ START_TEST(test_inbound_r1_successor_byte_exact)
     ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SUCCEED);
     ck_assert_int_eq(rpch_inbound_connected(&m, START), RPCH_OK);
     expect_lane(hex_r1_a2);
-    ck_assert_uint_eq(rpch_inbound_wants(&m), RPCH_WANT_SERVER_READ);
+    ck_assert_uint_eq(rpch_inbound_wants(&m),
+                      RPCH_WANT_CLIENT_READ | RPCH_WANT_SERVER_READ);
     ck_assert(!rpch_inbound_may_send(&m, 16));
     n = test_hex(hex_r1_b2, b, sizeof(b));
     ck_assert_int_eq(rpch_inbound_server_recv(&m, b, n, &step, START),
@@ -51,10 +57,11 @@ START_TEST(test_inbound_r1_successor_byte_exact)
 }
 END_TEST
 
-/* Plugged: what the client sends early waits in its socket. */
-START_TEST(test_inbound_successor_reads_nothing_before_the_switch)
+/* Nobody knows where it could go: what the client sends early waits in its
+ * socket. */
+START_TEST(test_inbound_successor_without_s_in_reads_nothing)
 {
-    static const rpch_in_state plugged[] = { RPCH_IN_SUCCEED, RPCH_IN_B2W,
+    static const rpch_in_state plugged[] = { RPCH_IN_SUCCEED,
                                              RPCH_IN_PLUGGED };
     size_t i;
 
@@ -64,6 +71,127 @@ START_TEST(test_inbound_successor_reads_nothing_before_the_switch)
         ck_assert_uint_eq(step.used, 0);
         ck_assert_ptr_null(step.pass);
         ck_assert_uint_eq(m.queued, 0);
+    }
+}
+END_TEST
+
+/* Before IN_R1/B2 what is for others goes on at once, Ping and Keep-Alive are
+ * taken, and RPC PDUs wait. */
+START_TEST(test_inbound_r1_successor_is_heard_before_b2)
+{
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_out_ack, b, sizeof(b));
+
+    drive(0, RPCH_IN_B2W);
+    ck_assert_int_eq(rpc_through(30000, false), RPCH_OK);
+    ck_assert_int_eq(client(b, n), RPCH_OK);
+    expect_lane(hex_out_ack);
+    ck_assert_int_eq(client_rts(RPCH_PING, &v), RPCH_OK);
+    v.keepalive = 70000;
+    ck_assert_int_eq(client_rts(RPCH_KEEP_ALIVE, &v), RPCH_OK);
+    ck_assert_uint_eq(m.keepalive, 70000);
+    ck_assert_int_eq(rpc_through(10000, false), RPCH_OK);
+    ck_assert_int_eq(client(b, n), RPCH_OK);
+    expect_lane(hex_out_ack);
+    ck_assert_int_eq(m.core.state, RPCH_IN_B2W);
+    ck_assert_uint_eq(m.queued, 40000);
+    ck_assert(!rpch_inbound_may_send(&m, 16));
+    ck_assert(rpch_inbound_deadline(&m) == START + 900000);
+    ck_assert_int_eq(server_rts(RPCH_IN_R1_B2, &v), RPCH_OK);
+    ck_assert(rpch_inbound_may_send(&m, 30000));
+    rpch_inbound_pdu_begin(&m, 30000);
+    rpch_inbound_pdu_done(&m, 30000, START);
+    /* 40000 bytes are here, and 10000 of them still wait */
+    expect_lane("05001403 10000000 38000000 00000000 02000200"
+                "0d000000 00000000"
+                "01000000 409c0000 f0d80000 e0e1e2e3e4e5e6e7e8e9eaebecedeeef");
+    rpch_inbound_pdu_begin(&m, 10000);
+    rpch_inbound_pdu_done(&m, 10000, START);
+    expect_lane("");
+    ck_assert_uint_eq(m.queued, 0);
+}
+END_TEST
+
+/* The client's own bytes are bounded as ever: what its window allows is always
+ * read, so that acks behind it come through. */
+START_TEST(test_inbound_r1_successor_queue_and_lane_are_bounded)
+{
+    uint8_t b[RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_out_ack, b, sizeof(b));
+    size_t i;
+
+    drive(0, RPCH_IN_B2W);
+    for (i = 0; i < 33; i++) {
+        ck_assert(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ);
+        ck_assert_int_eq(rpc_through(4096, false), RPCH_OK);
+    }
+    ck_assert(!(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ));
+    ck_assert_int_eq(client(b, n), RPCH_OK);
+    ck_assert_uint_eq(step.used, 0);
+    drive(0, RPCH_IN_B2W);
+    for (i = 0; rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ; i++) {
+        ck_assert_int_eq(client(b, n), RPCH_OK);
+        ck_assert_uint_eq(step.used, n);
+    }
+    ck_assert_uint_ge(i, 6);
+    ck_assert_uint_eq(m.to_server.end - m.to_server.at, i * n);
+    rpch_inbound_server_ack(&m, n);
+    ck_assert(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ);
+}
+END_TEST
+
+START_TEST(test_inbound_r1_successor_in_any_cuts)
+{
+    static const size_t sizes[] = { 24, 56, 16, 5840 };
+    uint8_t in[8192], ack[RPCH_RTS_SIZE_MAX];
+    size_t n = test_hex(hex_out_ack, ack, sizeof(ack));
+    size_t len = 0, passed, acks, i, at;
+    uint32_t run, seed;
+    int how;
+
+    for (i = 0; i < 4; i++) {
+        len += role_rpc(in + len, sizes[i], (uint8_t)i);
+        memcpy(in + len, ack, n);
+        len += n;
+    }
+    for (run = 0; run < 30; run++) {
+        how = run < 2 ? (int)run : ROLE_RANDOM;
+        seed = run;
+        drive(0, RPCH_IN_B2W);
+        for (at = passed = acks = 0; at < len; at += step.used) {
+            size_t cut = role_cut(how, len - at, &seed);
+
+            role_check(client(in + at, cut) == RPCH_OK && step.used > 0);
+            passed += step.pass_len;
+            (void)rpch_lane_buf(&m.to_server, &i);
+            acks += i / n;
+            rpch_inbound_server_ack(&m, i);
+        }
+        ck_assert_uint_eq(passed, 24 + 56 + 16 + 5840);
+        ck_assert_uint_eq(m.queued, passed);
+        ck_assert_uint_eq(acks, 4);
+    }
+}
+END_TEST
+
+/* A successor cannot have one itself before it is open, nor begin again. */
+START_TEST(test_inbound_r1_successor_out_of_place)
+{
+    static const struct { rpch_pdu_id id; const char *reason; } c[] = {
+        { RPCH_IN_R1_A5, "IN_R1/A5=IN_R2/A5 before CONN/B3 or IN_R1/B2" },
+        { RPCH_CONN_B1, "a second CONN/B1" },
+        { RPCH_IN_R1_A1,
+          "IN_R1/A1=IN_R2/A1 on an IN channel that has begun" },
+        { RPCH_CONN_B3, "RTS PDU that does not belong on C-IN" },
+    };
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+    size_t i;
+
+    for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+        drive(0, RPCH_IN_B2W);
+        ck_assert_int_eq(client_rts(c[i].id, &v), RPCH_E_UNEXPECTED);
+        expect_end(RPCH_E_UNEXPECTED, c[i].reason);
     }
 }
 END_TEST
@@ -249,29 +377,38 @@ END_TEST
 
 START_TEST(test_inbound_predecessor_deadlines)
 {
+    /* how long the server may take is for the caller to say */
     drive(0, RPCH_IN_DRAIN_R1);
-    ck_assert(rpch_inbound_deadline(&m) == START + 20000);
-    rpch_inbound_timeout(&m, START + 20000);
-    expect_end(RPCH_E_TIMEOUT,
-               "the server did not take all before IN_R1/B1 in time");
-    drive(0, RPCH_IN_DRAIN_R2);
-    rpch_inbound_timeout(&m, START + 19999);
-    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R2);
-    rpch_inbound_timeout(&m, START + 20000);
-    expect_end(RPCH_E_TIMEOUT,
-               "the server did not take all after IN_R2/A5 in time");
-    /* B1 is queued: the time starts again */
-    drive(0, RPCH_IN_DRAIN_R1);
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+    ck_assert_int_eq(rpch_inbound_timeout(&m, RPCH_NEVER - 1), RPCH_OK);
     rpch_inbound_pdu_begin(&m, 24);
     rpch_inbound_pdu_done(&m, 24, START + 15000);
-    ck_assert(rpch_inbound_deadline(&m) == START + 35000);
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+    /* once IN_R1/B1 is sent it has a time to close */
     expect_lane(hex_r1_b1);
-    ck_assert_int_eq(rpch_inbound_timeout(&m, START + 34999), RPCH_OK);
     ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
-    rpch_inbound_timeout(&m, START + 35000);
+    ck_assert(rpch_inbound_deadline(&m) <= START + 50000);
+    ck_assert_int_eq(rpch_inbound_timeout(&m, START + 50000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == START + 70000);
+    ck_assert_int_eq(rpch_inbound_timeout(&m, START + 69999), RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    rpch_inbound_timeout(&m, START + 70000);
     expect_end(RPCH_E_RECYCLED, "its successor has replaced the IN channel");
+    drive(0, RPCH_IN_RELEASE);
+    ck_assert(rpch_inbound_deadline(&m) == START + 20000);
+    ck_assert_int_eq(rpch_inbound_timeout(&m, START + 19999), RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_RELEASE);
+    rpch_inbound_timeout(&m, START + 20000);
+    expect_end(RPCH_E_TIMEOUT,
+               "S-IN was not given to the successor in time");
     /* a limit of 0 is none */
     drive(0, RPCH_IN_OPENED);
+    m.core.limits.drain_timeout = 0;
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    rpch_inbound_server_ack(&m, 64);
+    ck_assert_int_eq(m.core.state, RPCH_IN_CLOSE_R1);
+    ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
+    drive(0, RPCH_IN_OPENED_A5W);
     m.core.limits.drain_timeout = 0;
     ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
     ck_assert(rpch_inbound_deadline(&m) == RPCH_NEVER);
@@ -307,7 +444,8 @@ START_TEST(test_inbound_a5_out_of_place)
                "IN_R1/A5=IN_R2/A5 that names no successor");
     drive(0, RPCH_IN_B3W);
     ck_assert_int_eq(client_a5(0xe0), RPCH_E_UNEXPECTED);
-    expect_end(RPCH_E_UNEXPECTED, "IN_R1/A5=IN_R2/A5 before CONN/B3");
+    expect_end(RPCH_E_UNEXPECTED,
+               "IN_R1/A5=IN_R2/A5 before CONN/B3 or IN_R1/B2");
 }
 END_TEST
 
@@ -364,7 +502,11 @@ int main(void)
     TCase *t = tcase_create("recycle");
 
     tcase_add_test(t, test_inbound_r1_successor_byte_exact);
-    tcase_add_test(t, test_inbound_successor_reads_nothing_before_the_switch);
+    tcase_add_test(t, test_inbound_successor_without_s_in_reads_nothing);
+    tcase_add_test(t, test_inbound_r1_successor_is_heard_before_b2);
+    tcase_add_test(t, test_inbound_r1_successor_queue_and_lane_are_bounded);
+    tcase_add_test(t, test_inbound_r1_successor_in_any_cuts);
+    tcase_add_test(t, test_inbound_r1_successor_out_of_place);
     tcase_add_test(t, test_inbound_r1_successor_moves_data);
     tcase_add_test(t, test_inbound_r1_b2_window);
     tcase_add_test(t, test_inbound_successor_deadlines);

@@ -35,8 +35,12 @@ static relay_leg in_sample(void)
     in->tx.window = 0x00010203;
     in->tx.avail = 0x00000405;
     in->tx.sent = 0x0102030405060708u;
+    in->tx.edge = 0x0102030405070809u;
     in->tx.off = true;
     in->keepalive = 0x00060708;
+    in->queued = 0x00090a0b;
+    in->begun = 0x0c0d;
+    in->begun_left = 0x0c0c;
     in->lane_len = LANE_LEN;
     fill(in->lane, LANE_LEN, 0x50);
     in->tail_len = TAIL_LEN;
@@ -202,7 +206,8 @@ START_TEST(test_leg_bytes)
               "202122232425262728292a2b2c2d2e2f"
               "303132333435363738393a3b3c3d3e3f"
               "404142434445464748494a4b4c4d4e4f"
-              "03020100 05040000 0807060504030201 01 08070600"
+              "03020100 05040000 0807060504030201 0706050403020100 01 08070600"
+              "0b0a0900 0d0c0000 0c0c0000"
               "0500 5051525354 0300 606162");
     check_hex(encoded(&out),
               "01 01 101112131415161718191a1b1c1d1e1f"
@@ -246,12 +251,19 @@ START_TEST(test_leg_round_trip)
     ck_assert_uint_eq(image_back.setup_span, RPCH_NEVER);
 
     in.u.in.tx.off = false;
-    in.u.in.tx.sent = UINT64_MAX;
+    in.u.in.tx.sent = (uint64_t)1 << 62;
+    in.u.in.tx.edge = in.u.in.tx.sent + RPCH_WINDOW_MIN;
     in.u.in.tx.avail = in.u.in.tx.window = RPCH_WINDOW_MAX;
     in.u.in.keepalive = RPCH_KEEPALIVE_MIN;
+    in.u.in.queued = 0x40000000;
+    in.u.in.begun = in.u.in.begun_left = RPCH_PDU_SIZE_MAX;
     memset(in.u.in.lane, 0, sizeof(in.u.in.lane));
     memset(in.u.in.tail, 0, sizeof(in.u.in.tail));
     in.u.in.lane_len = in.u.in.tail_len = 0;
+    check_back(&in);
+    in.u.in.begun = in.u.in.begun_left = 0;
+    check_back(&in);
+    in.u.in.queued = 0;
     check_back(&in);
     memset(&out.u.out, 0, sizeof(out.u.out));
     out.u.out.rx.window = out.u.out.lifetime = 1;
@@ -366,21 +378,35 @@ static void check_in_value(size_t at, uint32_t v, const char *why)
 
 START_TEST(test_leg_in_values)
 {
+    static const char queue[] = "bytes queued out of range";
     relay_leg l = in_sample();
     size_t len = encoded(&l);
-    bytes[82] = 2;
+    bytes[90] = 2;
     check_refused(len, RELAY_IN, "not a whole leg");
     check_in_value(66, RPCH_WINDOW_MIN - 1, "send window out of range");
     check_in_value(66, RPCH_WINDOW_MAX + 1, "send window out of range");
     check_in_value(66, UINT32_MAX, "send window out of range");
     check_in_value(70, 0x00010204, "send window out of range");
-    check_in_value(83, RPCH_KEEPALIVE_MIN - 1, "keep-alive out of range");
-    check_in_value(83, 0, "keep-alive out of range");
+    check_in_value(91, RPCH_KEEPALIVE_MIN - 1, "keep-alive out of range");
+    check_in_value(91, 0, "keep-alive out of range");
+    /* More room than the window: the high halves. */
+    check_in_value(86, 0x01020305, "send window out of range");
+    check_in_value(95, 0x40000001, queue);
+    check_in_value(95, 0x0c0c, queue);
+    check_in_value(99, 0, queue);
+    check_in_value(99, 0x0c0b, queue);
+    check_in_value(99, RPCH_PDU_SIZE_MAX + 1, queue);
+    check_in_value(103, 0, queue);
+    check_in_value(103, 0x0c0e, queue);
     /* Lengths: of the lane, with two bytes of it behind. */
-    check_in_value(87, 0xffffffff, "not a whole leg");
-    check_in_value(87, RPCH_LANE_SIZE + 1, "not a whole leg");
-    check_in_value(87, LANE_LEN + 1, "not a whole leg");
-    check_in_value(87, LANE_LEN - 1, "not a whole leg");
+    check_in_value(107, 0xffffffff, "not a whole leg");
+    check_in_value(107, RPCH_LANE_SIZE + 1, "not a whole leg");
+    check_in_value(107, LANE_LEN + 1, "not a whole leg");
+    check_in_value(107, LANE_LEN - 1, "not a whole leg");
+    l.u.in.queued = (uint64_t)1 << 32 | 0x0c0d;
+    ck_assert_int_eq(relay_leg_encode(&l, bytes, sizeof(bytes), &len),
+                     RPCH_E_VALUE);
+    l = in_sample();
     l.u.in.lane_len = RPCH_LANE_SIZE + 1;
     ck_assert_int_eq(relay_leg_encode(&l, bytes, sizeof(bytes), &len),
                      RPCH_E_VALUE);
