@@ -187,8 +187,10 @@ START_TEST(test_flow_ack_out_of_range)
     tx.edge = 0; /* as if no room had been given */
     ck_assert_int_eq(rpch_tx_ack(&tx, 1500, 1001), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 1);
+    tx.edge = 0;
     ck_assert_int_eq(rpch_tx_ack(&tx, 1600, 900), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 0);
+    tx.edge = 0;
     ck_assert_int_eq(rpch_tx_ack(&tx, 1700, 799), RPCH_OK);
     ck_assert_uint_eq(tx.avail, 0);
     ck_assert_int_eq(rpch_tx_ack(&tx, 2500, 0), RPCH_OK);
