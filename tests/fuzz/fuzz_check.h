@@ -150,30 +150,34 @@ static inline bool fuzz_is_ack(const rpch_rts *rts, rpch_dest role,
         && v->dest == role;
 }
 
-/* Books that the peer of a sender acknowledges, as the last PDU put into its
- * stream does, if it is a legal ack for the current channel. An older one than
- * the last says nothing. */
-static inline void fuzz_acked(fuzz_window *w, uint32_t received,
-                              uint32_t avail)
+/* A peer grants a window; one above the maximum is clamped. */
+static inline void fuzz_opened(fuzz_window *w, uint32_t window)
 {
-    if (received < w->received
-        || (received == w->received && avail < w->avail))
-        return;
-    w->received = received;
-    w->avail = avail;
+    w->sent = 0;
+    w->window = window < RPCH_WINDOW_MAX ? window : RPCH_WINDOW_MAX;
+    w->edge = w->window;
 }
 
-/* A PDU of len bytes may only start when the peer's window has room for it,
- * or, if it is larger than that, when nothing is in flight. */
+/* Books an ack. */
+static inline void fuzz_acked(fuzz_window *w, const rpch_ack *ack)
+{
+    uint32_t avail = ack->available_window;
+    uint64_t edge;
+
+    edge = (uint64_t)ack->bytes_received
+         + (avail < w->window ? avail : w->window);
+    if (ack->bytes_received <= w->sent && edge > w->edge)
+        w->edge = edge;
+}
+
+/* A PDU of len bytes may only start when the peer has room for it, or, if it
+ * is larger than that ever is, when all of it is free. */
 static inline void fuzz_check_send(fuzz_window *w, const rpch_tx *t,
                                    uint32_t len)
 {
-    uint64_t flight = w->sent - w->received;
+    uint64_t avail = w->edge > w->sent ? w->edge - w->sent : 0;
 
-    if (!t->off)
-        fuzz_check(flight + len <= w->avail
-                   || (len > t->window && w->avail >= t->window
-                       && flight == 0));
+    fuzz_check(t->off || len <= avail || avail >= w->window);
     w->sent += len;
 }
 

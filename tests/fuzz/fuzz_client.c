@@ -34,7 +34,6 @@ static struct {
     fuzz_queue q;
     uint64_t have;    /* bytes in q */
     fuzz_window win;  /* of the current C-IN */
-    uint32_t window;
     slot slot[RPCH_CLIENT_SLOTS];
     unsigned cookie;  /* the next one for a channel */
     rpch_limits limits;
@@ -78,16 +77,6 @@ static void renew(slot *s, bool is_in)
     out[s - f.slot].len = 0;
 }
 
-/* A new C-IN has a window of its own, or that of its predecessor. */
-static void new_window(uint32_t window)
-{
-    if (window > RPCH_WINDOW_MAX)
-        window = RPCH_WINDOW_MAX;
-    memset(&f.win, 0, sizeof(f.win));
-    f.window = window;
-    fuzz_acked(&f.win, 0, window);
-}
-
 /* Books what an in-proxy says of its window. */
 static void hear(slot *s, const uint8_t *b, size_t len)
 {
@@ -107,15 +96,14 @@ static void hear(slot *s, const uint8_t *b, size_t len)
         memset(&v, 0, sizeof(v));
         if (rpch_rts_read(RPCH_CONN_C2, &rts, &v) == RPCH_OK
             || rpch_rts_read(RPCH_IN_R1_A4, &rts, &v) == RPCH_OK)
-            new_window(v.window);
+            fuzz_opened(&f.win, v.window);
         else if (rpch_rts_read(RPCH_IN_R2_A4, &rts, &v) == RPCH_OK)
-            new_window(f.window);
+            fuzz_opened(&f.win, f.win.window);
         else if (rpch_rts_read(RPCH_FLOW_CONTROL_ACK_DEST, &rts, &v)
                  == RPCH_OK && v.dest == RPCH_DEST_CLIENT
                  && rpch_cookie_equal(&v.ack.cookie,
                                       &f.m.in[f.m.in_slot].cookie))
-            fuzz_acked(&f.win, v.ack.bytes_received,
-                       v.ack.available_window);
+            fuzz_acked(&f.win, &v.ack);
     } while (cut.kind != RPCH_CUT_NONE);
 }
 

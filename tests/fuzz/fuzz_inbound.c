@@ -100,12 +100,10 @@ static void hear(party *p, const uint8_t *b, size_t len)
             continue;
         if (rpch_rts_read(RPCH_CONN_B3, &rts, &v) == RPCH_OK
             || rpch_rts_read(RPCH_IN_R1_B2, &rts, &v) == RPCH_OK)
-            fuzz_acked(&p->win, 0, v.window < RPCH_WINDOW_MAX
-                                   ? v.window : RPCH_WINDOW_MAX);
+            fuzz_opened(&p->win, v.window);
         if (fuzz_is_ack(&rts, RPCH_DEST_IN_PROXY, &v)
             && is_ours(&p->m, &v.ack.cookie))
-            fuzz_acked(&p->win, v.ack.bytes_received,
-                       v.ack.available_window);
+            fuzz_acked(&p->win, &v.ack);
     } while (cut.kind != RPCH_CUT_NONE);
 }
 
@@ -283,8 +281,7 @@ static void adopt_forged(party *p, rpch_reader *r)
         memcpy(leg.tail, b, leg.tail_len);
     leg.queued = leg.begun = rpch_get_le16(r);
     leg.begun_left = rpch_get_le16(r);
-    memset(&p->win, 0, sizeof(p->win));
-    p->win.avail = leg.tx.avail;
+    fuzz_opened(&p->win, leg.tx.window);
     (void)rpch_inbound_adopt(&p->m, &leg, f.now);
     if (p->m.core.status == RPCH_OK && leg.begun) {
         p->q.pdu[0].len = p->q.pdu[0].have = leg.begun;

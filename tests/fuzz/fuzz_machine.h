@@ -39,8 +39,8 @@ typedef struct fuzz_queue {
 /* What a sender under a window has sent and was told. */
 typedef struct fuzz_window {
     uint64_t sent;
-    uint64_t received; /* acknowledged */
-    uint64_t avail;    /* and offered then */
+    uint64_t edge;   /* may be sent in all: room is never taken back */
+    uint32_t window;
 } fuzz_window;
 
 /* The first error of a machine, which sticks. */

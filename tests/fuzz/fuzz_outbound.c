@@ -98,7 +98,7 @@ static void hear_pdu(party *p, const uint8_t *b, size_t len)
     memset(&v, 0, sizeof(v));
     if (rpch_rts_read(RPCH_FLOW_CONTROL_ACK_DEST, &rts, &v) == RPCH_OK
         && v.dest == RPCH_DEST_OUT_PROXY && is_ours(&p->m, &v.ack.cookie))
-        fuzz_acked(&p->win, v.ack.bytes_received, v.ack.available_window);
+        fuzz_acked(&p->win, &v.ack);
 }
 
 static void hear(party *p, const uint8_t *b, size_t len)
@@ -138,7 +138,7 @@ static void feed_body(party *p, size_t n)
         /* Its first PDU announces the client's window. */
         if (before == RPCH_OUT_OPEN_START
             && p->m.core.state != RPCH_OUT_OPEN_START)
-            fuzz_acked(&p->win, 0, p->m.tx.window);
+            fuzz_opened(&p->win, p->m.tx.window);
     } while (step.used > 0 && at < n);
     fuzz_drop(s, at);
 }

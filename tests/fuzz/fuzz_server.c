@@ -100,16 +100,14 @@ static void hear(unsigned i, const uint8_t *b, size_t len)
         memset(&v, 0, sizeof(v));
         if (rpch_rts_read(RPCH_CONN_A2, &rts, &v) == RPCH_OK
             || rpch_rts_read(RPCH_OUT_R1_A4, &rts, &v) == RPCH_OK)
-            fuzz_acked(&f.out[i].win, 0, v.window < RPCH_WINDOW_MAX
-                                         ? v.window : RPCH_WINDOW_MAX);
+            fuzz_opened(&f.out[i].win, v.window);
         s = &f.m.out[rpch_server_out_slot(&f.m)];
         if (fuzz_is_ack(&rts, RPCH_DEST_SERVER, &v)
             && !rpch_cookie_is_zero(&v.ack.cookie)
             && (rpch_cookie_equal(&v.ack.cookie, &s->channel)
                 || rpch_cookie_equal(&v.ack.cookie, &s->previous)
                 || rpch_cookie_equal(&v.ack.cookie, &s->coming)))
-            fuzz_acked(&f.out[rpch_server_out_slot(&f.m)].win,
-                       v.ack.bytes_received, v.ack.available_window);
+            fuzz_acked(&f.out[rpch_server_out_slot(&f.m)].win, &v.ack);
     } while (cut.kind != RPCH_CUT_NONE);
 }
 
