@@ -134,34 +134,35 @@ def crossed(server, mark, old):
 
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_graceful_restarts(httpd, fields, client, mpm, kind):
+def test_graceful_restarts(httpd, fields, client, kind, mpm):
     """Three of them under way; each moves the connection to the new
     generation, and the old children end. A client that ends before is
     followed by another one."""
     server = httpd(mpm=mpm, **fields(server=("# restarts in bulk",)))
     seen = bulk.Recyclings(server)
-    running, counts, restarts = None, [], 0
+    size = bulk.BULK_MIB * bulk.MIB * (2 if kind == "http" else 6)
+    running, counts, restarts, left = None, [], 0, set()
     for _ in range(20):
         if running is None or not running.process.alive():
-            running = client(kind, server)
+            running = client(kind, server, bytes=size)
             counts.append(running)
-        page = seen.page(server)[1]
+        mark, page = server.errors.mark(), seen.page(server)[1]
         env.wait_until(lambda: seen.page(server)[1] > page
                        or not running.process.alive(), "recyclings")
-        mark = server.errors.mark()
         old = server.graceful()
+        left |= old
         env.wait_until(lambda: crossed(server, mark, old)
                        or not running.process.alive(), "the move")
         restarts += crossed(server, mark, old)
-        env.wait_until(lambda: not old & set(server.children()),
-                       "the old children to end")
         if restarts == 3:
             break
     counts = [c.counts() for c in counts]
     assert restarts == 3
     for c in counts:
-        moved(c)
+        moved(c, size)
     seen.check(*counts)
+    env.wait_until(lambda: not left & set(server.children()),
+                   "the old children to end")
 
 
 @pytest.mark.parametrize("kind", ["own", "http"])
