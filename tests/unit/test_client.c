@@ -452,7 +452,7 @@ static size_t out_stream(uint8_t *p)
     v.dest = RPCH_DEST_CLIENT;
     v.ack.cookie = role_cookie(0xc0);
     v.ack.bytes_received = 3000;
-    v.ack.available_window = 5000;
+    v.ack.available_window = 65000;
     n += role_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, p + n);
     return n + role_rpc(p + n, 5840, 3);
 }
@@ -492,7 +492,7 @@ START_TEST(test_client_stream_cuts)
         ck_assert_uint_eq(n, 40000 + 24 + 5840);
         ck_assert_mem_eq(got, stream + 28 + 44, 40000);
         ck_assert_mem_eq(got + 40024, stream + len - 5840, 5840);
-        ck_assert_uint_eq(cl.tx.avail, 5000);
+        ck_assert_uint_eq(cl.tx.avail, 65000);
         rpch_lane_buf(&cl.in[0].lane, &acks);
         ck_assert_uint_eq(acks, 56);
     }

@@ -175,8 +175,8 @@ START_TEST(test_client_recycle_in_acks)
     ck_assert_int_eq(ack(0xc0, 60000, 10), RPCH_OK);
     ck_assert_int_eq(ack(0x33, 60000, 10), RPCH_OK);
     ck_assert_uint_eq(cl.tx.avail, 65536 - 200);
-    ck_assert_int_eq(ack(0xd0, 50, 1000), RPCH_OK);
-    ck_assert_uint_eq(cl.tx.avail, 850);
+    ck_assert_int_eq(ack(0xd0, 50, 65500), RPCH_OK);
+    ck_assert_uint_eq(cl.tx.avail, 65350);
     ck_assert_int_eq(ack(0xd0, 201, 1000), RPCH_E_ACK);
 }
 END_TEST
