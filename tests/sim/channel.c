@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "call.h"
 #include "script.h"
 #include "trace.h"
 #include "visits.h"
@@ -114,6 +115,13 @@ void sim_channel_open(int n, int place, int child, int identity)
     sim_wake(actor_of(ch), sim_arrival());
 }
 
+/* The queue that an IN successor inherits goes first. */
+static bool wants_client(const sim_channel *ch)
+{
+    return sim_channel_wants(ch, RPCH_WANT_CLIENT_READ)
+        && (ch->half.dir == RELAY_OUT || !sim_channel_arriving(ch));
+}
+
 /* What the client sent is gone, or has ended. */
 static void look_at_client(sim_channel *ch)
 {
@@ -130,7 +138,7 @@ static void look_at_client(sim_channel *ch)
         && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1)
         sim_channel_fail(ch, RPCH_E_LIFETIME, "Content-Length is used up");
     if (c->up.broken || (!is_in && c->up.closed && sim_time.now >= c->up.ready)
-        || (sim_channel_wants(ch, RPCH_WANT_CLIENT_READ)
+        || (wants_client(ch)
             && sim_pipe_ended(&c->up)))
         ch->gone = true;
     if (!ch->gone)
@@ -147,8 +155,7 @@ static void read_client(sim_channel *ch)
     rpch_msec now = sim_msec();
     int i;
 
-    for (i = 0; i < READS && sim_channel_wants(ch, RPCH_WANT_CLIENT_READ);
-         i++) {
+    for (i = 0; i < READS && wants_client(ch); i++) {
         rpch_step step;
         size_t n;
         const uint8_t *p = sim_pipe_peek(&c->up, &n);
@@ -290,7 +297,7 @@ static void check_drain(sim_channel *ch)
         ch->drain_since = sim_msec();
     if (!m->tx.off || !a->on)
         return;
-    sim_must(m->server_gone || sim_msec() >= ch->drain_since
+    sim_must(m->server_gone || sim_script_now->faults > 0 || sim_msec() >= ch->drain_since
              + m->core.limits.drain_timeout,
              "a predecessor ignores its client's window too early");
     a->on = false;
@@ -311,16 +318,24 @@ static bool turn(sim_channel *ch)
 
     ch->moved = w->rpc_moved = w->lane_moved = false;
     read_client(ch);
+    if (sim_script_meddle_channel(ch))
+        return false;
     if (sim_channel_wants(ch, RPCH_WANT_CONNECT | RPCH_WANT_SUCCEED))
         sim_channel_enter(ch);
     if (ch->joined)
         sim_channel_join_step(ch);
     flush_server_lane(ch);
+    if (sim_script_meddle_channel(ch))
+        return false;
     if (ch->half.dir == RELAY_OUT)
         respond(ch);
     read_server(ch);
     check_drain(ch);
+    if (sim_script_meddle_channel(ch))
+        return false;
     relay_writer_flush(w, sim_msec());
+    if (sim_script_meddle_channel(ch))
+        return false;
     if (ch->joined && ch->half.dir == RELAY_OUT && ch->join == SIM_JOIN_DONE
         && !sim_channel_arriving(ch))
         rpch_server_spent(&ch->role, ch->half.m.out.lifetime_used,
@@ -397,6 +412,8 @@ static void end(sim_channel *ch)
     say_end(ch);
     if (!ch->head_sent && core->status != RPCH_E_RECYCLED)
         sim_pipe_put(&conn_of(ch)->down, &refusal, 1);
+    if (sim_chance(10))
+        sim_call_late_half(&ch->half);
     drop_all(ch);
     sim_conn_proxy_close(ch->n);
 }
@@ -415,7 +432,7 @@ static void arm(sim_channel *ch)
     sim_wake(self, sim_tick_of(ch->open_deadline));
     if (ch->joined && ch->half.dir == RELAY_OUT)
         sim_wake(self, sim_tick_of(rpch_server_deadline(&ch->role)));
-    if (!ch->gone && (sim_channel_wants(ch, RPCH_WANT_CLIENT_READ)
+    if (!ch->gone && (wants_client(ch)
                       || c->up.broken
                       || (ch->half.dir == RELAY_OUT && c->up.closed)))
         sim_pipe_watch(&c->up);
@@ -449,6 +466,8 @@ void sim_channel_step(int n)
     while (turns < TURNS && !sim_channel_wants(ch, RPCH_WANT_CLOSE)
            && turn(ch))
         turns++;
+    if (!ch->used)
+        return;
     look_for_ends(ch);
     if (sim_channel_wants(ch, RPCH_WANT_CLOSE)) {
         sim_channel_succession_step(ch);

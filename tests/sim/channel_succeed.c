@@ -133,6 +133,9 @@ static void take_leg(sim_channel *ch, const relay_msg *m, int fd)
         rc = rpch_inbound_adopt(&ch->half.m.in, &leg.u.in, sim_msec());
     else
         rc = rpch_outbound_adopt(&ch->half.m.out, &leg.u.out, sim_msec());
+    if (rc == RPCH_OK && ch->half.dir == RELAY_IN && leg.u.in.begun > 0)
+        relay_writer_resume(&ch->writer, leg.u.in.begun,
+                            leg.u.in.begun_left);
     if (rc == RPCH_OK)
         count_move(ch);
 }
@@ -161,8 +164,10 @@ static void take_link(sim_channel *ch, int fd)
 
 static void take_tail(sim_channel *ch, const relay_msg *m)
 {
+    relay_sendq *q = ch->half.dir == RELAY_IN ? &ch->writer.queue : &ch->held;
+
     ch->succ.tail -= m->data_len;
-    sim_must(relay_sendq_push(&ch->held, m->data, m->data_len) == APR_SUCCESS,
+    sim_must(relay_sendq_push(q, m->data, m->data_len) == APR_SUCCESS,
              "no memory");
 }
 
@@ -293,7 +298,12 @@ static void collect(sim_channel *ch, relay_leg *leg)
     const uint8_t *p;
     size_t n;
 
-    if (ch->half.dir == RELAY_OUT && leg->u.out.tail_len > 0) {
+    if (ch->half.dir == RELAY_IN) {
+        leg->u.in.begun_left = ch->writer.left;
+        sim_must(ch->held.bytes == 0, "bytes of S-IN are kept back");
+        return;
+    }
+    if (leg->u.out.tail_len > 0) {
         sim_must(relay_sendq_push(q, leg->u.out.tail, leg->u.out.tail_len)
                  == APR_SUCCESS, "no memory");
         leg->u.out.tail_len = 0;
@@ -333,9 +343,8 @@ static void release_leg(sim_channel *ch)
        : rpch_outbound_release(&ch->half.m.out, &leg.u.out);
     if (rc != RPCH_OK)
         return;
-    sim_must(ch->writer.left == 0, "a leg is released within a PDU");
-    sim_must(leg.dir == RELAY_OUT || ch->writer.queue.bytes == 0,
-             "S-IN is released with PDUs queued");
+    sim_must(leg.dir == RELAY_IN || ch->writer.left == 0,
+             "S-OUT is released within a PDU");
     ch->moved = true;
     s->sent = 0;
     collect(ch, &leg);

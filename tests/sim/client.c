@@ -2,6 +2,7 @@
 /* client.c - the client: a machine, its requests, and its application */
 #include <string.h>
 
+#include "call.h"
 #include "peers.h"
 #include "script.h"
 #include "trace.h"
@@ -47,7 +48,7 @@ int sim_client_request(bool is_in, bool heir, bool hostile)
         place = 1 - place;
     if (s->children > 1 && sim_chance(s->spread))
         child = (int)sim_random(s->children);
-    sim_conns[n].hostile = hostile;
+    sim_conns[n].hostile = sim_conns[n].up.lawless = hostile;
     sim_channel_open(n, place, child, 1);
     return n;
 }
@@ -87,7 +88,7 @@ void sim_client_start(void)
     for (i = 0; i < 2; i++)
         c->conn[i][0] = c->conn[i][1] = -1;
     c->begun = -1;
-    c->next_at = 0;
+    c->next_at = c->look_at = c->body_at = 0;
     c->done = c->moved = false;
     open_request(false, 0, false, &k.out);
     open_request(true, 0, false, &k.in);
@@ -148,6 +149,8 @@ static void read_in(unsigned slot)
 
 static bool may_read(unsigned slot)
 {
+    if (sim_time.now < sim_the_client.look_at)
+        return false;
     return rpch_client_over(machine(), false, slot)
         || (slot == rpch_client_out_slot(machine())
             && (rpch_client_wants(machine()) & RPCH_WANT_SERVER_READ));
@@ -173,6 +176,7 @@ static bool read_head(unsigned slot, sim_conn *c)
     sim_pipe_take(&c->down, 1);
     rpch_client_response(machine(), slot, n == SIM_HEAD_200 ? 200 : 503,
                          sim_msec());
+    (void)sim_script_meddle_client();
     return true;
 }
 
@@ -216,13 +220,20 @@ static void read_all(void)
         if (sim_the_client.conn[OUT][slot] >= 0)
             read_out(slot);
     }
+    if (sim_script_now->slow && sim_time.now >= sim_the_client.look_at
+        && sim_chance(30))
+        sim_the_client.look_at = sim_time.now
+            + (uint64_t)sim_random(sim_script_now->slow * SIM_MSEC);
 }
 
 static void consume(void)
 {
     uint32_t n;
 
-    while (sim_down.held_n > 0 && !sim_chance(sim_script_now->lazy)) {
+    /* each may owe an ack, which must have a place */
+    while (sim_down.held_n > 0
+           && rpch_lane_has_reserve(&machine()->in[machine()->in_slot].lane)
+           && !sim_chance(sim_script_now->lazy)) {
         n = sim_traffic_consume(&sim_down);
         rpch_client_consumed(machine(), n);
         sim_the_client.moved = true;
@@ -236,11 +247,17 @@ static void write_body(unsigned slot)
     size_t n;
     long k;
 
-    while ((b = rpch_client_body_buf(machine(), slot, &n)) != NULL) {
+    while ((b = rpch_client_body_buf(machine(), slot, &n)) != NULL
+           && sim_time.now >= sim_the_client.body_at) {
+        if (sim_script_now->tardy && n > 24)
+            n -= 24;
         k = sim_pipe_put(p, b, n);
         if (k <= 0)
             return;
         rpch_client_body_ack(machine(), slot, (size_t)k);
+        if (sim_script_now->tardy)
+            sim_the_client.body_at = sim_time.now
+                + (uint64_t)sim_random(sim_script_now->tardy * SIM_MSEC);
         sim_the_client.moved = true;
     }
 }
@@ -362,6 +379,8 @@ static void finish(void)
     sim_say("the client ends: %s, %s", rpch_status_name(core->status),
             core->reason ? core->reason : "");
     sim_visits_status(core, false);
+    if (sim_chance(10))
+        sim_call_late_client(machine());
     t->in_r1 += machine()->counts.in_r1;
     t->in_r2 += machine()->counts.in_r2;
     t->out_r1 += machine()->counts.out_r1;
@@ -380,6 +399,10 @@ static void arm(void)
         sim_wake(SIM_CLIENT, sim_the_client.next_at);
     if (sim_down.held_n > 0)
         sim_wake(SIM_CLIENT, sim_arrival());
+    if (sim_the_client.look_at > sim_time.now)
+        sim_wake(SIM_CLIENT, sim_the_client.look_at);
+    if (sim_the_client.body_at > sim_time.now)
+        sim_wake(SIM_CLIENT, sim_the_client.body_at);
     for (slot = 0; slot < RPCH_CLIENT_SLOTS; slot++) {
         int n = sim_the_client.conn[IN][slot];
 
@@ -429,6 +452,7 @@ void sim_client_step(void)
     rpch_client_timeout(machine(), sim_msec());
     do {
         sim_the_client.moved = false;
+        (void)sim_script_meddle_client();
         open_successors();
         read_all();
         consume();

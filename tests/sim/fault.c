@@ -2,6 +2,7 @@
 /* fault.c - what goes wrong, at the moment that the script says */
 #include <string.h>
 
+#include "call.h"
 #include "forge.h"
 #include "peers.h"
 #include "script.h"
@@ -198,6 +199,8 @@ static bool happen_channel(const sim_fault *f, sim_channel *ch)
             return false;
         relay_half_timeout(&ch->half, relay_half_deadline(&ch->half));
         return true;
+    case SIM_FAULT_CALL:
+        return sim_call_channel(ch, f->what);
     case SIM_FAULT_STALL:
         return stall(SIM_CHANNEL0 + ch->n, f->what);
     case SIM_FAULT_DIE:
@@ -284,8 +287,11 @@ static bool happen_role(const sim_fault *f, rpch_server *m)
     case SIM_FAULT_TIMEOUT:
         if (rpch_server_deadline(m) == RPCH_NEVER)
             return false;
-        rpch_server_timeout(m, rpch_server_deadline(m));
+        rpch_server_timeout(m, f->what & 1 ? RPCH_NEVER - 1
+                                           : rpch_server_deadline(m));
         return true;
+    case SIM_FAULT_CALL:
+        return sim_call_server(m, f->what);
     case SIM_FAULT_STALL:
         return !(m->core.flags & RPCH_JOINED) && stall(SIM_SERVER, f->what);
     default:
@@ -305,7 +311,9 @@ static bool inject_client_role(uint32_t what)
         rpch_client_response(m, what & 4, what & 8 ? 200 : 503, sim_msec());
         return true;
     }
-    if (!(rpch_client_wants(m) & RPCH_WANT_SERVER_READ)
+    /* also before there is a response */
+    if ((!(rpch_client_wants(m) & RPCH_WANT_SERVER_READ)
+         && m->out[slot].responded)
         || !rpch_cutter_at_boundary(&m->out[slot].cutter))
         return false;
     forged(b, "to the client");
@@ -328,9 +336,11 @@ static bool happen_client(const sim_fault *f)
         rpch_client_fail(m, RPCH_E_POLICY, "the caller gives up");
         return true;
     case SIM_FAULT_TIMEOUT:
+        /* or the process slept for an age */
         if (rpch_client_deadline(m) == RPCH_NEVER)
             return false;
-        rpch_client_timeout(m, rpch_client_deadline(m));
+        rpch_client_timeout(m, f->what & 1 ? RPCH_NEVER - 1
+                                           : rpch_client_deadline(m));
         return true;
     case SIM_FAULT_CUT:
     case SIM_FAULT_CLOSE:
@@ -338,6 +348,8 @@ static bool happen_client(const sim_fault *f)
         if (n >= 0)
             sim_conn_cut(n);
         return n >= 0;
+    case SIM_FAULT_CALL:
+        return sim_call_client(m, f->what);
     case SIM_FAULT_STALL:
         return stall(SIM_CLIENT, f->what);
     default:
@@ -395,9 +407,11 @@ bool sim_script_meddle_channel(sim_channel *ch)
             count(i, happen_channel(&sim_script_now->fault[i], ch));
     if (ch->used && ch->joined && ch->half.dir == RELAY_OUT
         && !sim_channel_arriving(ch)
-        && !(ch->half.m.out.heir
-             && ch->role.core.state == RPCH_SERVER_OPEN_START))
+        && ch->role.core.state != RPCH_SERVER_OPEN_START) {
         meddle_role(&ch->role);
+        if (ch->role.core.status != RPCH_OK)
+            sim_channel_fail(ch, ch->role.core.status, ch->role.core.reason);
+    }
     return !ch->used || is_stalled(SIM_CHANNEL0 + ch->n);
 }
 

@@ -20,6 +20,8 @@ typedef struct sim_client {
     int conn[2][RPCH_CLIENT_SLOTS]; /* requests; [0]: OUT, [1]: IN; -1 */
     int begun;        /* the request that a PDU is partly sent on, or -1 */
     uint64_t next_at; /* tick of the next PDU */
+    uint64_t look_at; /* tick of the next look at C-OUT */
+    uint64_t body_at; /* tick at which OUT bodies go on */
     bool done;        /* it has ended, and closed all */
     bool moved;
 } sim_client;
@@ -29,6 +31,7 @@ typedef struct sim_server {
     bool plain;
     int begun;        /* the socket that a PDU is partly sent on, or -1 */
     uint64_t next_at;
+    uint32_t took_at; /* PDUs it had sent when it took something */
     bool done;        /* the machine has ended, and closed all */
     bool moved;
 } sim_server;

@@ -45,6 +45,7 @@ typedef struct sim_pipe {
     bool closed;      /* its writer has ended it */
     bool broken;      /* reset: nothing is taken or arrives any more */
     bool full;        /* the writer waits for room */
+    bool lawless;     /* nobody expects PDUs in it */
     uint64_t written;
     uint64_t taken;
     uint64_t most;    /* bytes that may be written in all */

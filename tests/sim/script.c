@@ -68,7 +68,14 @@ static void make_shape(sim_script *s, uint64_t *x)
     s->think = percent(x, 40) ? between(x, 1, 30) : 0;
     s->pause = percent(x, 50) ? 20 : 4000;
     s->lazy = percent(x, 40) ? between(x, 10, 80) : 0;
+    s->slow = percent(x, 12) ? between(x, 1, percent(x, 30) ? 400 : 40) : 0;
+    s->tardy = percent(x, 12) ? between(x, 1, 200) : 0;
+    if (s->slow && s->cuts == SIM_CUT_BYTES)
+        s->cuts = SIM_CUT_RANDOM;
+    if (s->slow && percent(x, 60))
+        s->room = between(x, 256, 700);
     s->linger = percent(x, 50) ? 0 : below(x, 5000);
+    s->busy = percent(x, 40) ? between(x, 1, 6) : 0;
     s->banner = percent(x, 50);
     s->polite = percent(x, 30);
 }
@@ -136,6 +143,16 @@ static void make_limits(sim_script *s, uint64_t *x, uint32_t lifetime)
         s->proxy[i].receive_window = make_window(x);
     }
     s->proxy[1].channel_lifetime = lifetime + below(x, 1000);
+    /* RTS PDUs go on while an OUT channel waits for its successor */
+    if (s->slow || s->tardy) {
+        if (s->largest > 560)
+            s->largest = s->smallest = 560;
+        if (s->up > 20)
+            s->up = 20;
+        s->proxy[0].channel_lifetime = between(x, 24000, 32000);
+        s->proxy[1].channel_lifetime = between(x, 24000, 32000);
+        s->down *= 2;
+    }
     /* a window smaller than a PDU stalls its channel for good */
     if (s->largest > 5840)
         s->client.receive_window = s->server.receive_window
@@ -191,6 +208,7 @@ static void make_fault(sim_script *s, uint64_t *x, bool harmless)
         SIM_FAULT_FAIL, SIM_FAULT_CUT, SIM_FAULT_SERVER_CUT, SIM_FAULT_CLOSE,
         SIM_FAULT_SERVER_CLOSE, SIM_FAULT_DIE, SIM_FAULT_LINK,
         SIM_FAULT_TIMEOUT, SIM_FAULT_TIMEOUT, SIM_FAULT_STALL,
+        SIM_FAULT_CALL, SIM_FAULT_CALL,
         SIM_FAULT_NEWCOMER, SIM_FAULT_NEWCOMER
     };
     sim_fault *f = &s->fault[s->faults++];
@@ -243,7 +261,7 @@ void sim_script_print(const sim_script *s)
 {
     static const char *const kind[SIM_FAULT_KINDS] = {
         "none", "inject", "fail", "cut", "server cut", "close",
-        "server close", "die", "link", "timeout", "stall", "newcomer"
+        "server close", "die", "link", "timeout", "stall", "call", "newcomer"
     };
     static const char *const role[SIM_ROLES] = {
         "in-proxy", "out-proxy", "server", "client"

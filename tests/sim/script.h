@@ -23,6 +23,7 @@ typedef enum sim_fault_kind {
     SIM_FAULT_LINK,      /* a link between two channels breaks */
     SIM_FAULT_TIMEOUT,   /* its deadline passes */
     SIM_FAULT_STALL,     /* it does nothing for a while */
+    SIM_FAULT_CALL,      /* its caller calls it out of season */
     SIM_FAULT_NEWCOMER,  /* a request that is not the client's */
     SIM_FAULT_KINDS
 } sim_fault_kind;
@@ -63,7 +64,12 @@ typedef struct sim_script {
     uint32_t think;        /* percent of PDUs before which the sender waits */
     uint32_t pause;        /* how long, ms at most */
     uint32_t lazy;         /* percent of turns that consume nothing */
+    uint32_t slow;         /* ms between two looks of the client at C-OUT */
+    uint32_t tardy;        /* ms that the rest of an OUT request's body may
+                            * take */
     uint32_t linger;       /* ms between the last PDU and the end */
+    uint32_t busy;         /* so many PDUs the server sends before it takes
+                            * anything */
     bool banner;
     bool polite;           /* the client lets the proxy close first */
     bool completes;        /* nothing stands against its end in good order */

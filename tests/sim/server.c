@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "call.h"
 #include "peers.h"
 #include "script.h"
 #include "trace.h"
@@ -29,6 +30,7 @@ void sim_server_start(void)
     v->plain = s->joined;
     v->begun = -1;
     v->next_at = 0;
+    v->took_at = 0;
     v->done = v->moved = false;
     if (v->plain)
         return;
@@ -84,6 +86,18 @@ static bool begin_pdu(int n)
     return true;
 }
 
+/* True when the application has something to send, and takes nothing before
+ * it has sent it. With tiny lifetimes it must not go on for ever: the acks
+ * alone use up IN channels that cannot be replaced meanwhile. */
+static bool is_busy(void)
+{
+    return sim_up.received > 0
+        && sim_down.made - sim_the_server.took_at < sim_script_now->busy
+        && (sim_the_server.begun >= 0
+            || (sim_traffic_next(&sim_down) > 0
+                && sim_time.now >= sim_the_server.next_at));
+}
+
 /* --- a plain server --- */
 
 static void read_plain(sim_sock *s)
@@ -91,7 +105,7 @@ static void read_plain(sim_sock *s)
     const uint8_t *p;
     size_t n;
 
-    while ((p = sim_pipe_peek(&s->up, &n)) != NULL) {
+    while (!is_busy() && (p = sim_pipe_peek(&s->up, &n)) != NULL) {
         uint32_t left = sim_traffic_size(&sim_up, sim_up.received)
                       - sim_up.got;
 
@@ -100,6 +114,7 @@ static void read_plain(sim_sock *s)
         if (!sim_watch_forged)
             sim_traffic_arrive(&sim_up, p, n);
         sim_pipe_take(&s->up, n);
+        sim_the_server.took_at = sim_down.made;
         sim_the_server.moved = true;
     }
 }
@@ -111,7 +126,7 @@ static void step_plain(int n)
     read_plain(s);
     while (sim_traffic_consume(&sim_up) > 0)
         ;
-    if (sim_pipe_ended(&s->up)) {
+    if (sim_pipe_ended(&s->up) || s->down.broken) {
         sim_sock_server_close(n);
         return;
     }
@@ -272,6 +287,7 @@ static void step_sock(int n)
     if (!s->known && !identify(n))
         return;
     read_sock(n);
+    (void)sim_script_meddle_server();
     if (!s->server_closed)
         write_sock(n);
     /* what it had said before it failed is read */
@@ -279,12 +295,22 @@ static void step_sock(int n)
         close_sock(n);
 }
 
+/* Each PDU that is consumed may owe an ack, which must have a place. */
+static bool may_ack(void)
+{
+    const rpch_server *m = machine();
+
+    return m->in_at < 0 || rpch_lane_has_reserve(&m->in[m->in_at].lane);
+}
+
 static void consume(void)
 {
     uint32_t n;
 
-    while (sim_up.held_n > 0 && !sim_chance(sim_script_now->lazy)) {
+    while (sim_up.held_n > 0 && !is_busy() && may_ack()
+           && !sim_chance(sim_script_now->lazy)) {
         n = sim_traffic_consume(&sim_up);
+        sim_the_server.took_at = sim_down.made;
         rpch_server_consumed(machine(), n);
         sim_the_server.moved = true;
     }
@@ -311,6 +337,8 @@ static void finish(void)
             rpch_status_name(machine()->core.status),
             machine()->core.reason ? machine()->core.reason : "");
     sim_visits_status(&machine()->core, false);
+    if (sim_chance(10))
+        sim_call_late_server(machine());
 }
 
 static void arm(void)
@@ -322,14 +350,15 @@ static void arm(void)
     if (sim_traffic_next(&sim_down) > 0
         && sim_the_server.next_at > sim_time.now)
         sim_wake(SIM_SERVER, sim_the_server.next_at);
-    if (sim_up.held_n > 0)
+    if (sim_up.held_n > 0 && !is_busy())
         sim_wake(SIM_SERVER, sim_arrival());
     for (n = 0; n < SIM_SOCKS; n++) {
         sim_sock *s = &sim_socks[n];
 
         if (!s->used || s->server_closed)
             continue;
-        if (sim_the_server.plain || !s->known || wants_read(s))
+        if (sim_the_server.plain ? !is_busy() || s->up.closed || s->up.broken
+                                 : !s->known || wants_read(s))
             sim_pipe_watch(&s->up);
     }
 }

@@ -72,31 +72,48 @@ bool sim_visits_ended(int status)
     return ended[-status];
 }
 
+/* A cell in which something happens. Where an event is ignored, or cannot be,
+ * there is nothing to see: in most such cells it is not even looked up. */
+static bool is_live(int cell)
+{
+    return cell != RPCH_CELL_BUG && cell != RPCH_CELL_DROP;
+}
+
+static unsigned print_table(FILE *to, const rpch_machine_table *t)
+{
+    int cells = t->events * t->states, c;
+    int live = 0, seen = 0, ignored = 0, seen_ignored = 0;
+
+    for (c = 0; c < cells; c++) {
+        bool visited = count[t->id][c] > 0;
+
+        live += is_live(t->next[c]);
+        seen += is_live(t->next[c]) && visited;
+        ignored += t->next[c] == RPCH_CELL_DROP;
+        seen_ignored += t->next[c] == RPCH_CELL_DROP && visited;
+        if (t->next[c] == RPCH_CELL_BUG && visited)
+            sim_break("%s: %s in %s cannot be, and was", t->role,
+                      t->event_name(c / t->states),
+                      t->state_name(c % t->states));
+    }
+    fprintf(to, "%-10s %2d events x %2d states: visited %d of %d cells in "
+            "which something happens, %d of %d in which nothing does\n",
+            t->role, t->events, t->states, seen, live, seen_ignored, ignored);
+    for (c = 0; c < cells; c++)
+        if (is_live(t->next[c]) && count[t->id][c] == 0)
+            fprintf(to, "  not visited: %s in %s\n",
+                    t->event_name(c / t->states),
+                    t->state_name(c % t->states));
+    return (unsigned)(live - seen);
+}
+
 unsigned sim_visits_print(FILE *to)
 {
     unsigned missing = 0;
     size_t i;
 
-    for (i = 0; i < TABLES; i++) {
-        const rpch_machine_table *t = tables[i];
-        int cells = t->events * t->states, c;
-        int possible = 0, seen = 0;
-
-        for (c = 0; c < cells; c++) {
-            possible += t->next[c] != RPCH_CELL_BUG;
-            seen += t->next[c] != RPCH_CELL_BUG && count[t->id][c] > 0;
-        }
-        fprintf(to, "%-12s %d events, %d states: %d of %d cells visited\n",
-                t->role, t->events, t->states, seen, possible);
-        for (c = 0; c < cells; c++) {
-            if (t->next[c] == RPCH_CELL_BUG || count[t->id][c] > 0)
-                continue;
-            fprintf(to, "  not visited: %s in %s\n",
-                    t->event_name(c / t->states),
-                    t->state_name(c % t->states));
-            missing++;
-        }
-    }
+    for (i = 0; i < TABLES; i++)
+        missing += print_table(to, tables[i]);
     return missing;
 }
 

@@ -48,11 +48,16 @@ static void check_queues(void)
 
     for (i = 0; i < SIM_CHANNELS; i++) {
         const sim_channel *ch = &sim_channels[i];
+        const rpch_inbound *in = &ch->half.m.in;
+        uint32_t window = s->proxy[ch->place].receive_window;
 
-        if (ch->used && !ch->hostile && polite && !ch->half.dir
-            && s->faults == 0)
-            sim_must(ch->half.m.in.queued
-                     <= s->proxy[ch->place].receive_window + s->largest,
+        if (!ch->used || ch->half.dir != RELAY_IN)
+            continue;
+        sim_must(in->queued - in->inherited
+                 <= window + RPCH_QUEUE_SLACK + s->largest,
+                 "an in-proxy holds more than it may");
+        if (!ch->hostile && polite && s->faults == 0)
+            sim_must(in->queued - in->inherited <= window + s->largest,
                      "an in-proxy holds more than its window");
     }
 }
@@ -151,6 +156,7 @@ static void check_statuses(const sim_script *s)
 
     for (i = 0; i < s->faults; i++)
         strange = strange || s->fault[i].kind == SIM_FAULT_INJECT
+               || s->fault[i].kind == SIM_FAULT_CALL
                || s->fault[i].kind == SIM_FAULT_NEWCOMER;
     if (s->completes)
         for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
