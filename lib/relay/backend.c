@@ -58,9 +58,13 @@ static void make_claim(relay_channel *ch, relay_claim *c)
     c->vc = *relay_half_vc(&ch->half);
     c->dir = job->dir;
     c->kind = job->kind;
-    /* 0x1f cannot stand in any of the parts. */
+    /* 0x1f cannot stand in any of the parts. The kind is among them: a leg of
+     * one kind is of no use to a successor of the other, which a restart with
+     * another RpcProxyRoute may bring. */
     hash_text(ch, apr_pstrcat(p, job->user, "\x1f", job->vhost, "\x1f",
-                              job->target, NULL), &c->identity);
+                              job->target, "\x1f",
+                              job->kind == RELAY_NCACN_HTTP ? "http" : "tcp",
+                              NULL), &c->identity);
     hash_text(ch, job->user, &c->user);
     hash_text(ch, ch->r->useragent_ip, &c->address);
     c->max_per_user = job->max_per_user;

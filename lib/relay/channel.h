@@ -145,6 +145,11 @@ void relay_channel_claim(relay_channel *ch);
 apr_status_t relay_channel_call(relay_channel *ch, relay_link *l,
                                 const relay_owner *owner, const relay_msg *m);
 
+/* Sends a message of type with status and text, and a duplicate of fd when it
+ * is not -1; results as of relay_link_send. */
+apr_status_t relay_channel_say(relay_link *l, relay_msg_type type, int status,
+                               const char *text, int fd);
+
 /* Native halves that are not open: ends when the table says that the other
  * half has ended, for then the server will never have both. */
 void relay_channel_look_at_peer(relay_channel *ch);
@@ -173,6 +178,19 @@ void relay_channel_succeed(relay_channel *ch, rpch_msec now);
 /* A newcomer asks to succeed this channel; takes over fd. */
 void relay_channel_accept_heir(relay_channel *ch, int fd,
                                const relay_msg *attach);
+
+/* This channel's part in a succession; made when there is none. */
+relay_succession *relay_channel_talk(relay_channel *ch);
+
+/* The talk between the two is over. */
+void relay_succession_hang_up(relay_succession *s);
+
+/* Predecessor: the successor, which the table names, could not be sent the
+ * leg. */
+void relay_channel_lose_leg(relay_channel *ch);
+
+/* Predecessor: moves what can be moved now. */
+void relay_channel_bequeath(relay_channel *ch, rpch_msec now);
 
 /* Moves what can be moved between the two now. */
 void relay_channel_succession_step(relay_channel *ch, rpch_msec now);

@@ -148,7 +148,7 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
                "%" APR_UINT64_T_FMT " ms%s: in %" APR_UINT64_T_FMT
                " bytes, %" APR_UINT64_T_FMT " PDUs, %u recycled; out %"
                APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT
-               " PDUs, %u recycled; %s first: %s",
+               " PDUs, %u recycled; %s%s%s",
                apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
                ch->job->user, ch->job->target, s->lifetime,
                s->was_open ? "" : ", never open",
@@ -156,7 +156,9 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
                s->recycled[RELAY_IN],
                s->half[RELAY_OUT].rpc_bytes, s->half[RELAY_OUT].rpc_pdus,
                s->recycled[RELAY_OUT],
-               relay_dir_name(s->first_to_leave), s->cause);
+               s->cause[0] ? relay_dir_name(s->first_to_leave)
+                           : "its channels went to another proxy",
+               s->cause[0] ? " first: " : "", s->cause);
 }
 
 /* A predecessor of IN_R1 or OUT_R1 leaves its half to whoever comes back; one

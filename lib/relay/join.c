@@ -100,8 +100,8 @@ void relay_channel_seek(relay_channel *ch, rpch_msec now)
                                                   : SEEK_MSEC));
 }
 
-static apr_status_t say(relay_link *l, relay_msg_type type, int status,
-                        const char *text, int fd)
+apr_status_t relay_channel_say(relay_link *l, relay_msg_type type, int status,
+                               const char *text, int fd)
 {
     relay_msg m;
     memset(&m, 0, sizeof(m));
@@ -121,12 +121,12 @@ static void accept_join(relay_channel *ch, int fd, const relay_msg *join)
         && ch->join == RELAY_JOIN_NONE && ch->server_fd >= 0
         && rpch_cookie_equal(&join->vc, relay_half_vc(&ch->half))
         && memcmp(&join->identity, &ch->identity, sizeof(ch->identity)) == 0
-        && say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd) == APR_SUCCESS) {
+        && relay_channel_say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd) == APR_SUCCESS) {
         ch->link.fd = l.fd;
         ch->join = RELAY_JOIN_DONE;
         return;
     }
-    say(&l, RELAY_MSG_REFUSE, RPCH_E_COOKIE, "no such half to join", -1);
+    relay_channel_say(&l, RELAY_MSG_REFUSE, RPCH_E_COOKIE, "no such half to join", -1);
     relay_link_close(&l);
 }
 
@@ -322,7 +322,8 @@ void relay_channel_unjoin(relay_channel *ch)
     const rpch_core *core = relay_half_core(&ch->half);
     if (ch->link.fd < 0)
         return;
-    say(&ch->link, RELAY_MSG_END, core->status,
+    relay_channel_say(&ch->link, RELAY_MSG_END,
+                      ch->leg_lost ? RPCH_E_CLOSED : core->status,
         ch->cause ? ch->cause : core->reason ? core->reason : "ended", -1);
     relay_link_close(&ch->link);
 }

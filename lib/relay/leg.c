@@ -122,6 +122,8 @@ static const char *judge_in(const rpch_in_leg *in)
         return "send window out of range";
     if (in->keepalive < RPCH_KEEPALIVE_MIN)
         return "keep-alive out of range";
+    if (in->window == 0)
+        return "receive window out of range";
     if (in->queued > MOVED_MAX || in->begun > RPCH_PDU_SIZE_MAX
         || in->begun > in->queued || in->begun_left > in->begun
         || (in->begun > 0) != (in->begun_left > 0))
@@ -176,6 +178,7 @@ int relay_leg_encode(const relay_leg *leg, uint8_t *out, size_t room,
         put_cookie(&w, &i->group);
         put_tx(&w, &i->tx);
         rpch_put_le32(&w, i->keepalive);
+        rpch_put_le32(&w, i->window);
         rpch_put_le32(&w, (uint32_t)i->queued);
         rpch_put_le32(&w, i->begun);
         rpch_put_le32(&w, i->begun_left);
@@ -206,6 +209,7 @@ static void decode_in(rpch_reader *r, rpch_in_leg *i)
     get_cookie(r, &i->group);
     get_tx(r, &i->tx);
     i->keepalive = rpch_get_le32(r);
+    i->window = rpch_get_le32(r);
     i->queued = rpch_get_le32(r);
     i->begun = rpch_get_le32(r);
     i->begun_left = rpch_get_le32(r);

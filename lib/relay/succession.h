@@ -40,6 +40,7 @@ typedef enum relay_succession_state {
 typedef struct relay_succession {
     relay_succession_state state;
     relay_link link;
+    rpch_msec pause;     /* successor: before it asked again, ms; 0: never */
     rpch_msec return_until; /* successor, native: until then a refusal may be
                           * of a predecessor's predecessor; 0: none came */
     bool full;           /* the socket took nothing: wait for it */

@@ -79,11 +79,6 @@ typedef enum rpch_in_event {
     RPCH_IN_EV_MAX
 } rpch_in_event;
 
-/* What successors may inherit from each other, bytes, while the server takes
- * none of it: a client's acks alone can use up the lifetimes of several
- * channels, but each of them may bring another window of RPC PDUs. */
-#define RPCH_INHERIT_MAX 1048576u
-
 /* S-IN as plain data: what an IN_R2 predecessor gives to its successor. */
 typedef struct rpch_in_leg {
     rpch_cookie vc;
@@ -92,6 +87,7 @@ typedef struct rpch_in_leg {
     rpch_cookie group;
     rpch_tx tx;         /* goes on where it is: S-IN is not replaced */
     uint32_t keepalive; /* ms */
+    uint32_t window;    /* of C-IN: the client has been told no other */
     uint64_t queued;    /* bytes of RPC PDUs not yet written whole; the
                          * caller's queue of them moves with S-IN */
     uint32_t begun;     /* frag_length of the one being written; 0: none */

@@ -126,7 +126,7 @@ static bool leg_is_sound(const rpch_in_leg *leg)
         && leg->begun <= RPCH_PDU_SIZE_MAX && leg->begun <= leg->queued
         && leg->begun_left <= leg->begun
         && (leg->begun > 0) == (leg->begun_left > 0)
-        && leg->keepalive >= RPCH_KEEPALIVE_MIN;
+        && leg->window > 0 && leg->keepalive >= RPCH_KEEPALIVE_MIN;
 }
 
 /* Takes what leg holds; the machine has ended when it cannot be taken. */
@@ -141,6 +141,8 @@ static int take_leg(rpch_inbound *m, const rpch_in_leg *leg)
         return rpch_in_fail(m, RPCH_E_VALUE, "S-IN with impossible values");
     m->group = leg->group;
     m->keepalive = leg->keepalive;
+    m->core.limits.receive_window = leg->window;
+    rpch_rx_init(&m->rx, leg->window);
     m->queued = m->inherited = leg->queued;
     m->begun = leg->begun;
     m->tx = leg->tx;
@@ -179,10 +181,6 @@ static int refusal(const rpch_inbound *m, const rpch_succession *s,
     if (rpch_cookie_equal(&s->successor, &m->channel)) {
         *reason = "the successor has the cookie of its predecessor";
         return RPCH_E_COOKIE;
-    }
-    if (m->inherited > RPCH_INHERIT_MAX) {
-        *reason = "too many RPC PDUs of predecessors wait for the server";
-        return RPCH_E_ROOM;
     }
     if (!rpch_lane_has_reserve(&m->to_server)) {
         *reason = "too many RTS PDUs wait for the server";
@@ -317,6 +315,7 @@ static void fill_leg(const rpch_inbound *m, rpch_in_leg *leg)
     leg->group = m->group;
     leg->tx = m->tx;
     leg->keepalive = m->keepalive;
+    leg->window = (uint32_t)m->rx.window;
     leg->queued = m->queued;
     leg->begun = leg->begun_left = m->begun;
     if (p != NULL)

@@ -69,6 +69,8 @@ int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in)
         || !rpch_cookie_equal(&leg->successor, &m->channel))
         return rpch_out_fail(m, RPCH_E_COOKIE,
                              "S-OUT was released for another channel");
+    /* The old C-OUT may have taken long for its last PDU: that is over. */
+    m->core.deadline = rpch_after(in->now, m->core.limits.open_timeout);
     m->rx = leg->rx;
     m->core.limits.receive_window = (uint32_t)leg->rx.window;
     m->core.limits.channel_lifetime = leg->lifetime + leg->moved;

@@ -274,6 +274,7 @@ static void adopt_forged(party *p, rpch_reader *r)
     leg.successor = fuzz_cookie(rpch_get_u8(r));
     rpch_tx_init(&leg.tx, rpch_get_le16(r));
     leg.keepalive = rpch_get_le32(r);
+    leg.window = leg.keepalive & 0x3ffff;
     leg.lane_len = rpch_get_le16(r) % (sizeof(leg.lane) + 1);
     b = fuzz_take(r, rpch_get_le16(r) % (sizeof(leg.tail) + 1),
                   &leg.tail_len);

@@ -215,7 +215,9 @@ def test_no_descriptor_stays(httpd, fields, recycler, mpm, kind):
         settled()
     for _ in range(20):
         both(client, calls)
-    env.wait_until(lambda: settled() <= before + 2,
+    # Both channels may be in one child now, and were not: that is four
+    # descriptors more. A leak would be one for each of 45 successions.
+    env.wait_until(lambda: settled() <= before + 8,
                    f"{before} descriptors or little more", 10)
 
 
@@ -374,6 +376,7 @@ def test_killed_while_leaving(httpd, fields, recycler, log, kind, who):
         client.out_next.rest()
         client.cin.rest()
     else:
-        # Nothing was queued: the leg had left whole.
+        # The leg may have left whole.
         client.cin.reset()
+        client.out_next.reset()
     server.wait_idle()

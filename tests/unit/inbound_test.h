@@ -71,7 +71,7 @@ static inline rpch_in_leg leg_of_c0(void)
                         .predecessor = role_cookie(0xc0),
                         .successor = role_cookie(0xe0),
                         .group = role_cookie(0x90),
-                        .keepalive = 300000 };
+                        .keepalive = 300000, .window = 65536 };
 
     rpch_tx_init(&leg.tx, 65536);
     return leg;

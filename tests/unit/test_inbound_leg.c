@@ -55,6 +55,7 @@ START_TEST(test_inbound_r2_byte_exact)
     ck_assert_mem_eq(&leg.successor, role_cookie(0xe0).b, 16);
     ck_assert_mem_eq(&leg.group, role_cookie(0x90).b, 16);
     ck_assert_uint_eq(leg.keepalive, 300000);
+    ck_assert_uint_eq(leg.window, 65536);
     ck_assert_uint_eq(leg.tx.sent, 40000);
     ck_assert_uint_eq(leg.tx.avail, 25536);
     ck_assert_uint_eq(leg.queued, 0);
@@ -382,6 +383,9 @@ START_TEST(test_inbound_adopt_refuses_what_cannot_be)
     adopt_fails(&l, RPCH_E_VALUE, bad);
     l = leg_of_c0();
     l.keepalive = 59999;
+    adopt_fails(&l, RPCH_E_VALUE, bad);
+    l = leg_of_c0();
+    l.window = 0;
     adopt_fails(&l, RPCH_E_VALUE, bad);
     /* a PDU that was not begun and is, or is not queued, or has more left
      * than there was of it */

@@ -38,6 +38,7 @@ static relay_leg in_sample(void)
     in->tx.edge = 0x0102030405070809u;
     in->tx.off = true;
     in->keepalive = 0x00060708;
+    in->window = 0x00010e0f;
     in->queued = 0x00090a0b;
     in->begun = 0x0c0d;
     in->begun_left = 0x0c0c;
@@ -207,7 +208,7 @@ START_TEST(test_leg_bytes)
               "303132333435363738393a3b3c3d3e3f"
               "404142434445464748494a4b4c4d4e4f"
               "03020100 05040000 0807060504030201 0908070504030201 01 08070600"
-              "0b0a0900 0d0c0000 0c0c0000"
+              "0f0e0100 0b0a0900 0d0c0000 0c0c0000"
               "0500 5051525354 0300 606162");
     check_hex(encoded(&out),
               "01 01 101112131415161718191a1b1c1d1e1f"
@@ -391,18 +392,19 @@ START_TEST(test_leg_in_values)
     check_in_value(91, 0, "keep-alive out of range");
     /* More room than the window: the high halves. */
     check_in_value(86, 0x01020305, "send window out of range");
-    check_in_value(95, 0x40000001, queue);
-    check_in_value(95, 0x0c0c, queue);
-    check_in_value(99, 0, queue);
-    check_in_value(99, 0x0c0b, queue);
-    check_in_value(99, RPCH_PDU_SIZE_MAX + 1, queue);
+    check_in_value(95, 0, "receive window out of range");
+    check_in_value(99, 0x40000001, queue);
+    check_in_value(99, 0x0c0c, queue);
     check_in_value(103, 0, queue);
-    check_in_value(103, 0x0c0e, queue);
+    check_in_value(103, 0x0c0b, queue);
+    check_in_value(103, RPCH_PDU_SIZE_MAX + 1, queue);
+    check_in_value(107, 0, queue);
+    check_in_value(107, 0x0c0e, queue);
     /* Lengths: of the lane, with two bytes of it behind. */
-    check_in_value(107, 0xffffffff, "not a whole leg");
-    check_in_value(107, RPCH_LANE_SIZE + 1, "not a whole leg");
-    check_in_value(107, LANE_LEN + 1, "not a whole leg");
-    check_in_value(107, LANE_LEN - 1, "not a whole leg");
+    check_in_value(111, 0xffffffff, "not a whole leg");
+    check_in_value(111, RPCH_LANE_SIZE + 1, "not a whole leg");
+    check_in_value(111, LANE_LEN + 1, "not a whole leg");
+    check_in_value(111, LANE_LEN - 1, "not a whole leg");
     l.u.in.queued = (uint64_t)1 << 32 | 0x0c0d;
     ck_assert_int_eq(relay_leg_encode(&l, bytes, sizeof(bytes), &len),
                      RPCH_E_VALUE);
