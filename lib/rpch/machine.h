@@ -214,8 +214,8 @@ void rpch_core_log_move(const rpch_core *c, const char *from,
 void rpch_core_log_rts(const rpch_core *c, const char *what,
                        const rpch_rts *rts);
 
-/* rpch_lane_make (rpch_lane_make_ack for acks), and logs the PDU's name at RPCH_LOG_TRACE1; what is static
- * text ("queued for S-IN"). */
+/* rpch_lane_make (rpch_lane_make_ack for acks), and logs the PDU's name at
+ * RPCH_LOG_TRACE1; what is static text ("queued for S-IN"). */
 int rpch_core_make(const rpch_core *c, rpch_lane *l, rpch_pdu_id id,
                    const rpch_rts_values *v, const char *what);
 

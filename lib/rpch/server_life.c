@@ -7,8 +7,10 @@
 #include "rpch/server_private.h"
 
 /* What RPC PDUs leave of a channel to RTS PDUs when it is to be recycled:
- * OUT_R1/A1, A5 and A9, and acks for the client until the switch. */
-#define RTS_MARGIN 1024u
+ * OUT_R1/A1, A5 and A9, and acks for the client until the switch: a client
+ * that uploads while its successor request takes long has one of 56 bytes for
+ * each half of its window. */
+#define RTS_MARGIN 4096u
 
 /* What the server may use of a channel. A native server does not learn of
  * CONN/A3, and of Pings not before they are a bunch. */
@@ -32,7 +34,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 static uint64_t margin(const rpch_server *m, const rpch_server_out *s)
 {
     return m->core.limits.recycle_reserve == 0
-         ? 0 : least(RTS_MARGIN, usable(m, s) / 8);
+         ? 0 : least(RTS_MARGIN, usable(m, s) / 4);
 }
 
 void rpch_sv_count(rpch_server *m, uint64_t n)

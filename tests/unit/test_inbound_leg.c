@@ -384,9 +384,6 @@ START_TEST(test_inbound_adopt_refuses_what_cannot_be)
     l = leg_of_c0();
     l.keepalive = 59999;
     adopt_fails(&l, RPCH_E_VALUE, bad);
-    l = leg_of_c0();
-    l.window = 0;
-    adopt_fails(&l, RPCH_E_VALUE, bad);
     /* a PDU that was not begun and is, or is not queued, or has more left
      * than there was of it */
     l = leg_of_c0();
@@ -410,6 +407,15 @@ START_TEST(test_inbound_adopt_refuses_what_cannot_be)
     adopt_fails(&l, RPCH_E_VALUE, bad);
     memset(l.tail, 0xff, sizeof(l.tail));
     adopt_fails(&l, RPCH_E_VALUE, bad);
+}
+END_TEST
+
+START_TEST(test_inbound_adopt_refuses_no_window)
+{
+    rpch_in_leg l = leg_of_c0();
+
+    l.window = 0;
+    adopt_fails(&l, RPCH_E_VALUE, "S-IN with impossible values");
 }
 END_TEST
 
@@ -463,6 +469,7 @@ int main(void)
     tcase_add_test(t, test_inbound_r2_partial_pdus_move);
     tcase_add_test(t, test_inbound_adopt_full_lane);
     tcase_add_test(t, test_inbound_adopt_refuses_what_cannot_be);
+    tcase_add_test(t, test_inbound_adopt_refuses_no_window);
     tcase_add_test(t, test_inbound_r2_joined);
     suite_add_tcase(s, t);
     return test_main(s);

@@ -25,9 +25,9 @@ START_TEST(test_server_life_reserve)
     rpch_server_sent(&sv, 16); /* asked for once */
     ck_assert_uint_eq(waiting(to_out()), 28);
     /* The channel goes on while the client is about it. */
-    ck_assert(rpch_server_may_send(&sv, 5840));
-    ck_assert(rpch_server_may_send(&sv, RESERVE - 1 - 28 - 16 - 1024));
-    ck_assert(!rpch_server_may_send(&sv, RESERVE - 28 - 16 - 1024));
+    ck_assert(rpch_server_may_send(&sv, 4000));
+    ck_assert(rpch_server_may_send(&sv, RESERVE - 1 - 28 - 16 - 4096));
+    ck_assert(!rpch_server_may_send(&sv, RESERVE - 28 - 16 - 4096));
     ck_assert_int_eq(sv.core.status, RPCH_OK);
 }
 END_TEST
@@ -40,12 +40,12 @@ START_TEST(test_server_life_pdu_does_not_fit)
     for (form = 1; form <= 2; form++) {
         open_with(0);
         spend_to(30000);
-        ck_assert(rpch_server_may_send(&sv, 30000 - 1024));
+        ck_assert(rpch_server_may_send(&sv, 30000 - 4096));
         ck_assert_uint_eq(waiting(to_out()), 0);
-        ck_assert(!rpch_server_may_send(&sv, 30000 - 1023));
+        ck_assert(!rpch_server_may_send(&sv, 30000 - 4095));
         ck_assert_int_eq(sv.out_state, RPCH_SERVER_OUT_A4W);
         ck_assert_uint_eq(waiting(to_out()), 28);
-        ck_assert(!rpch_server_may_send(&sv, 30000 - 1023));
+        ck_assert(!rpch_server_may_send(&sv, 30000 - 4095));
         if (form == 1)
             out_successor(0xb0, 0xb8);
         else
@@ -70,8 +70,8 @@ START_TEST(test_server_life_pdu_fits_no_channel)
     a2.lifetime = 20000 + HIDDEN;
     in_rts(RPCH_CONN_B2, &b2, 0);
     out_rts(RPCH_CONN_A2, &a2, 0);
-    ck_assert(rpch_server_may_send(&sv, 20000 - 44 - 1024));
-    ck_assert(!rpch_server_may_send(&sv, 20000 - 1024));
+    ck_assert(rpch_server_may_send(&sv, 20000 - 44 - 4096));
+    ck_assert(!rpch_server_may_send(&sv, 20000 - 4096));
     ck_assert_int_eq(sv.core.status, RPCH_OK);
     ck_assert_int_eq(sv.out_state, RPCH_SERVER_OUT_A4W);
     ck_assert(!rpch_server_may_send(&sv, 20000 - 1023));
