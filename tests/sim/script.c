@@ -228,6 +228,37 @@ static void make_fault(sim_script *s, uint64_t *x, bool harmless)
         s->completes = false;
 }
 
+/* States of a successor or a predecessor that pass quickly, if they come at
+ * all: a fault that waits for one gets a connection that is often there. */
+static void suit(sim_script *s, uint64_t *x)
+{
+    const sim_fault *f = &s->fault[0];
+    bool r1 = f->state == RPCH_OUT_DRAIN_R1 || f->state == RPCH_OUT_LAST_R1;
+    int i;
+
+    if (s->faults != 1 || f->role != SIM_ROLE_OUT || s->completes
+        || f->state < RPCH_OUT_SUCCEED || f->state == RPCH_OUT_OPENED)
+        return;
+    s->fault[0].after = below(x, 3);
+    s->client_flags = 0;
+    s->joined = s->joined && !r1;
+    s->places = r1 ? 2 : 1;
+    s->elsewhere = 100;
+    s->slow = between(x, 1, 100);
+    s->tardy = percent(x, 50) ? between(x, 1, 100) : 0;
+    s->room = 256;
+    s->cuts = SIM_CUT_RANDOM;
+    s->up = between(x, 1, 10);
+    s->down = 40;
+    s->smallest = s->largest = between(x, 300, 2000);
+    for (i = 0; i < SIM_PLACES; i++) {
+        s->proxy[i].channel_lifetime = between(x, 8000, 16000);
+        s->proxy[i].recycle_reserve = 3000;
+        s->proxy[i].drain_timeout = percent(x, 50) ? 20 : 2000;
+    }
+    s->server.recycle_reserve = 3000;
+}
+
 void sim_script_make(sim_script *s, uint64_t seed)
 {
     uint64_t x = seed * 0x9e3779b97f4a7c15u + 12345;
@@ -246,6 +277,7 @@ void sim_script_make(sim_script *s, uint64_t seed)
     } else if (k >= 50) {
         for (n = between(&x, 1, 2); n > 0; n--)
             make_fault(s, &x, false);
+        suit(s, &x);
     }
 }
 
