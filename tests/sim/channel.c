@@ -225,11 +225,12 @@ static bool flush_held(sim_channel *ch)
 
 static void read_server(sim_channel *ch)
 {
-    sim_sock *s = &sim_socks[ch->sock];
+    sim_sock *s;
     int i;
 
     if (ch->sock < 0 || (ch->joined && ch->half.dir == RELAY_IN))
         return;
+    s = &sim_socks[ch->sock];
     for (i = 0; i < READS; i++) {
         const uint8_t *p;
         size_t n, taken;

@@ -308,7 +308,8 @@ static bool inject_client_role(uint32_t what)
     rpch_step step;
 
     if ((what & 3) == 0) {
-        rpch_client_response(m, what & 4, what & 8 ? 200 : 503, sim_msec());
+        rpch_client_response(m, what >> 2 & 1, what & 8 ? 200 : 503,
+                             sim_msec());
         return true;
     }
     /* also before there is a response */

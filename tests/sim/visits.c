@@ -91,10 +91,6 @@ static unsigned print_table(FILE *to, const rpch_machine_table *t)
         seen += is_live(t->next[c]) && visited;
         ignored += t->next[c] == RPCH_CELL_DROP;
         seen_ignored += t->next[c] == RPCH_CELL_DROP && visited;
-        if (t->next[c] == RPCH_CELL_BUG && visited)
-            sim_break("%s: %s in %s cannot be, and was", t->role,
-                      t->event_name(c / t->states),
-                      t->state_name(c % t->states));
     }
     fprintf(to, "%-10s %2d events x %2d states: visited %d of %d cells in "
             "which something happens, %d of %d in which nothing does\n",

@@ -27,7 +27,8 @@ void sim_visits_over(void);
 bool sim_visits_ended(int status);
 
 /* Prints visited and possible cells of each table, and those not visited;
- * returns how many those are. */
+ * returns how many those are. (A visit of a cell that cannot be ends its
+ * machine with RPCH_E_BUG, which sim_visits_status finds.) */
 unsigned sim_visits_print(FILE *to);
 
 /* Writes a line for each cell that was visited: role, event, state, count,
