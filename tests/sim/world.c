@@ -39,27 +39,45 @@ static void start(const sim_script *s)
     sim_client_start();
 }
 
-/* What the windows allow of memory. */
+/* What the windows allow of memory in one channel. */
+static void check_channel(const sim_channel *ch, bool polite)
+{
+    const rpch_inbound *in = &ch->half.m.in;
+    const rpch_outbound *out = &ch->half.m.out;
+    uint32_t window = sim_script_now->proxy[ch->place].receive_window;
+    uint32_t most = sim_script_now->largest;
+
+    if (ch->half.dir == RELAY_IN) {
+        sim_must(in->queued - in->inherited
+                 <= window + RPCH_QUEUE_SLACK + most,
+                 "an in-proxy holds more than it may");
+        sim_must(!polite || in->queued - in->inherited <= window,
+                 "an in-proxy holds more than its window");
+    } else if (!ch->joined && polite) {
+        sim_must((int64_t)out->queued <= out->rx.window,
+                 "an out-proxy holds more than its window");
+    }
+}
+
 static void check_queues(void)
 {
     const sim_script *s = sim_script_now;
-    bool polite = !(s->client_flags & RPCH_QUIET);
+    bool polite = !(s->client_flags & RPCH_QUIET) && s->faults == 0;
+    const rpch_server *v = &sim_the_server.m;
+    const rpch_client *c = &sim_the_client.m;
     int i;
 
-    for (i = 0; i < SIM_CHANNELS; i++) {
-        const sim_channel *ch = &sim_channels[i];
-        const rpch_inbound *in = &ch->half.m.in;
-        uint32_t window = s->proxy[ch->place].receive_window;
-
-        if (!ch->used || ch->half.dir != RELAY_IN)
-            continue;
-        sim_must(in->queued - in->inherited
-                 <= window + RPCH_QUEUE_SLACK + s->largest,
-                 "an in-proxy holds more than it may");
-        if (!ch->hostile && polite && s->faults == 0)
-            sim_must(in->queued - in->inherited <= window + s->largest,
-                     "an in-proxy holds more than its window");
-    }
+    for (i = 0; i < SIM_CHANNELS; i++)
+        if (sim_channels[i].used)
+            check_channel(&sim_channels[i],
+                          polite && !sim_channels[i].hostile);
+    if (!polite)
+        return;
+    sim_must(c->queued - c->stale <= s->client.receive_window,
+             "the client holds more than its window");
+    if (!sim_the_server.plain)
+        sim_must(v->queued - v->in_old <= s->server.receive_window,
+                 "the server holds more than its window");
 }
 
 /* Nothing happens any more: where that may be so the client hangs up. */
