@@ -45,7 +45,7 @@ typedef struct rpcl_lingering {
 typedef enum rpcl_phase {
     RPCL_CALLS,  /* open, bind, make the calls */
     RPCL_IDLE,   /* silence */
-    RPCL_LAST,   /* the one call after it */
+    RPCL_LAST,   /* the one call after it, or after the last recycling */
     RPCL_SETTLE, /* all is done: let recycling that runs come to its end */
     RPCL_DONE
 } rpcl_phase;
@@ -62,6 +62,7 @@ typedef struct rpcl_run {
     rpch_msec now;
     rpch_msec moved;      /* when a byte moved last */
     rpch_msec idle_end;
+    uint64_t proven;      /* recyclings after which a call was begun */
     bool failed;
     char why[512];        /* when failed: a sentence */
 } rpcl_run;

@@ -11,6 +11,7 @@
 #   RPCH_SERVER   the demonstration server           (default ./rpch-server)
 #   HTTPD_PRELOAD LD_PRELOAD of httpd, for a module built with sanitizers
 #   FULL=1        the full matrix
+#   BULK_MIB      what test_recycling_bulk.py moves each way   (default 16)
 #   KEEP=1        keep the scratch directory of a run that passed
 #
 # It needs root: Samba and httpd give their children to other users.
