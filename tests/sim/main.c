@@ -31,7 +31,7 @@ static void usage(void)
     fputs("usage: rpch-sim [--seed N] [--count N] [--steps LETTERS] "
           "[--verbose]\n"
           "                [--visits FILE] [--all-cells] [--report N]\n"
-          "Simulates N virtual connections (default 2000) from seed N on "
+          "Simulates N virtual connections (default 5000) from seed N on "
           "(default 1).\n", stderr);
     exit(2);
 }
@@ -48,7 +48,7 @@ static uint64_t number(const char *text)
 
 static options read_options(int argc, char **argv)
 {
-    options o = { 1, 2000, "", NULL, false, false, 0 };
+    options o = { 1, 5000, "", NULL, false, false, 0 };
     int i;
 
     for (i = 1; i < argc; i++) {

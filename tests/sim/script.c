@@ -259,6 +259,16 @@ static void suit(sim_script *s, uint64_t *x)
     s->server.recycle_reserve = 3000;
 }
 
+/* A connection may be idle for long, and be kept alive by Pings alone. */
+static void make_idle(sim_script *s, uint64_t *x)
+{
+    if (!percent(x, 1))
+        return;
+    s->linger = between(x, 1800000, 2400000);
+    s->client.ping_interval = 60000;
+    s->proxy[0].ping_interval = s->proxy[1].ping_interval = 60000;
+}
+
 void sim_script_make(sim_script *s, uint64_t seed)
 {
     uint64_t x = seed * 0x9e3779b97f4a7c15u + 12345;
@@ -270,6 +280,7 @@ void sim_script_make(sim_script *s, uint64_t seed)
     lifetime = make_sizes(s, &x);
     make_limits(s, &x, lifetime);
     make_lifetimes(s, &x);
+    make_idle(s, &x);
     k = below(&x, 100);
     if (k < 15 && s->places == 1) {
         for (n = between(&x, 1, 2); n > 0; n--)
