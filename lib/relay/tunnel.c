@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tunnel.c - NOTES
+ * tunnel.c - a connection of version 1, step by step.
  *
  * A step repeats its parts until none of them moved anything, a bounded
  * number of times. Back-pressure: a side is read only while nothing of it
@@ -292,7 +292,8 @@ static void take_events(relay_tunnel *t, const short *revents)
         else if (client & (POLLERR | POLLHUP))
             t->client.gone = true;
     }
-    if (client && relay_client_blocked(&t->client) && !t->client.gone) {
+    if ((client & POLLOUT) && relay_client_blocked(&t->client)
+        && !t->client.gone) {
         relay_client_push(&t->client);
         t->pipe[RELAY_OUT].progress = true;
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Version 1 through a real httpd: RPC_CONNECT, both kinds of back ends."""
 
+import contextlib
 import os
 import struct
 import threading
@@ -478,6 +479,30 @@ def test_stall(httpd, fields, v1, greeter, who):
         "the end")[0]
     assert line.end == "the receiver took nothing for RpcProxyStallTimeout"
     stop.set()
+
+
+def test_stall_of_a_client_that_talks(httpd, fields, v1, greeter):
+    """What it sends is no sign that it takes what waits for it."""
+    def swallow(sock):
+        with contextlib.suppress(OSError):
+            hang(sock)
+
+    def talk(sock):
+        threading.Thread(target=swallow, args=(sock,), daemon=True).start()
+        sock.sendall(b"".join(rpc.request(0, bytes(64 * MIB))))
+    flood = greeter(talk=talk)
+    server = httpd(mpm="event", **fields("RpcProxyStallTimeout 2s",
+                                         ports=("s:1",),
+                                         routes=(flood.route("s"),)))
+    mark = server.accesses.mark()
+    client = v1(server, "s:1").open()
+
+    def ended():
+        with contextlib.suppress(OSError):
+            client.channel.send(rpc.request(0, bytes(64))[0])
+        return [a for a in server.access_since(mark) if a.channel == "v1"]
+    line = env.wait_until(ended, "the end")[0]
+    assert line.end == "the receiver took nothing for RpcProxyStallTimeout"
 
 
 def test_idle(httpd, fields, v1):
