@@ -18,9 +18,9 @@ for fuzzer in "$bin"/fuzz_*; do
     corpus=$here/corpus/$target
     mkdir -p "$corpus" "$scratch/$target"
     set -- "$corpus"
-    # A copy, for a fuzzer may be at work there.
+    # A copy, as a fuzzer may be at work there and replace what it found.
     if [ -n "$found" ] && [ -d "$found/$target" ]; then
-        cp -r "$found/$target" "$scratch/found"
+        cp -r "$found/$target" "$scratch/found" 2>/dev/null || true
         set -- "$@" "$scratch/found"
     fi
     "$fuzzer" -set_cover_merge=1 -use_counters=0 -rss_limit_mb=4096 \
