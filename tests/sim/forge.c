@@ -89,8 +89,8 @@ static size_t make_other(uint32_t kind, uint32_t x, uint8_t *out)
 
 size_t sim_forge(uint32_t what, const sim_channel *near, uint8_t *out)
 {
-    uint32_t kind = what % (RPCH_PDU_ID_MAX + 6);
-    uint32_t x = what / (RPCH_PDU_ID_MAX + 6);
+    uint32_t kind = what % (RPCH_PDU_ID_MAX + SIM_FORGE_OTHERS);
+    uint32_t x = what / (RPCH_PDU_ID_MAX + SIM_FORGE_OTHERS);
     rpch_rts_values v;
     size_t len = 0;
 

@@ -5,6 +5,9 @@
 
 #include "channel.h"
 
+/* Kinds of forged PDUs beyond the named ones. */
+#define SIM_FORGE_OTHERS 6
+
 /* Room for a forged PDU. */
 #define SIM_FORGED 600
 

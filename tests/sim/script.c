@@ -7,6 +7,7 @@
 
 #include <apr_general.h>
 
+#include "forge.h"
 #include "rpch/client.h"
 #include "trace.h"
 #include "watch.h"
@@ -228,6 +229,32 @@ static void make_fault(sim_script *s, uint64_t *x, bool harmless)
         s->completes = false;
 }
 
+/* Likewise for the server's virtual IN channel, and the PDUs that concern
+ * it. */
+static void suit_server(sim_script *s, uint64_t *x)
+{
+    static const rpch_pdu_id pdu[] = {
+        RPCH_IN_R1_A2, RPCH_IN_R1_A6, RPCH_IN_R1_B1
+    };
+    sim_fault *f = &s->fault[0];
+
+    if (s->faults != 1 || f->role != SIM_ROLE_SERVER || s->completes
+        || f->kind != SIM_FAULT_INJECT || f->sub < RPCH_SERVER_IN_A6W
+        || f->sub > RPCH_SERVER_IN_OPENED_B1W)
+        return;
+    f->state = RPCH_SERVER_OPENED;
+    f->after = below(x, 3);
+    /* see sim_forge: on the S-IN that is there */
+    f->what = 1 + 4 * (pdu[below(x, 3)]
+                       + (RPCH_PDU_ID_MAX + SIM_FORGE_OTHERS)
+                         * below(x, 100000));
+    s->client_flags = 0;
+    s->joined = false;
+    s->places = 2;
+    s->elsewhere = 100;
+    s->up = between(x, 20, 40);
+}
+
 /* States of a successor or a predecessor that pass quickly, if they come at
  * all: a fault that waits for one gets a connection that is often there. */
 static void suit(sim_script *s, uint64_t *x)
@@ -289,6 +316,7 @@ void sim_script_make(sim_script *s, uint64_t seed)
         for (n = between(&x, 1, 2); n > 0; n--)
             make_fault(s, &x, false);
         suit(s, &x);
+        suit_server(s, &x);
     }
 }
 
