@@ -110,6 +110,23 @@ START_TEST(test_inbound_r2_successor_goes_on)
 }
 END_TEST
 
+/* The client knows the window of its first in-proxy, which a process with
+ * another configuration keeps to. */
+START_TEST(test_inbound_r2_window_of_the_leg)
+{
+    drive(0, RPCH_IN_OPENED_A5W);
+    ck_assert_int_eq(client_a5(0xe0), RPCH_OK);
+    ck_assert_int_eq(rpch_inbound_release(&m, &leg), RPCH_OK);
+    leg.window = 20000;
+    change_sides();
+    ck_assert_int_eq(rpch_inbound_adopt(&m, &leg, START), RPCH_OK);
+    ck_assert_int_eq(rpc_through(16000, true), RPCH_OK);
+    expect_lane("05001403 10000000 38000000 00000000 02000200"
+                "0d000000 00000000"
+                "01000000 803e0000 204e0000 e0e1e2e3e4e5e6e7e8e9eaebecedeeef");
+}
+END_TEST
+
 /* Acks that were read before the leg goes are still taken. */
 START_TEST(test_inbound_r2_ack_before_release)
 {
@@ -459,6 +476,7 @@ int main(void)
 
     tcase_add_test(t, test_inbound_r2_byte_exact);
     tcase_add_test(t, test_inbound_r2_successor_goes_on);
+    tcase_add_test(t, test_inbound_r2_window_of_the_leg);
     tcase_add_test(t, test_inbound_r2_ack_before_release);
     tcase_add_test(t, test_inbound_r2_acks_by_name);
     tcase_add_test(t, test_inbound_attach_refused);
