@@ -54,6 +54,16 @@ static bool is_coming(const relay_channel *ch, const relay_msg *m)
         && (!relay_half_is_open(h) || relay_channel_is_arriving(ch));
 }
 
+/* This channel has been replaced by one at another proxy, and will leave its
+ * half in the table: whoever comes back then claims it. */
+static bool is_draining(const relay_half *h)
+{
+    int state = relay_half_core(h)->state;
+    return h->dir == RELAY_IN
+         ? state == RPCH_IN_DRAIN_R1 || state == RPCH_IN_CLOSE_R1
+         : state == RPCH_OUT_DRAIN_R1 || state == RPCH_OUT_LAST_R1;
+}
+
 static int judge_heir(relay_channel *ch, const relay_msg *m,
                       const char **reason)
 {
@@ -68,7 +78,7 @@ static int judge_heir(relay_channel *ch, const relay_msg *m,
     /* Its end may have come with this newcomer, in one wake-up. */
     if (ch->succ && ch->succ->state == RELAY_SUCC_HOLDER)
         hear_heir(ch);
-    if (is_coming(ch, m))
+    if (is_coming(ch, m) || is_draining(&ch->half))
         return RPCH_AGAIN;
     if (relay_channel_talk(ch)->state != RELAY_SUCC_NONE)
         return RPCH_E_UNEXPECTED;

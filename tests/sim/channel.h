@@ -41,6 +41,7 @@ typedef struct sim_succession {
     bool role_missing; /* successor, joined */
     bool link_missing;
     rpch_msec since;   /* successor: it asked for the first time */
+    rpch_msec pause;   /* successor: before it asks again */
     int sent;          /* predecessor: messages that have left */
     size_t leg_len;
     size_t role_len;

@@ -9,10 +9,12 @@
 #include "script.h"
 #include "trace.h"
 
-/* A holder that was not ready is asked again after, ms. */
+/* A holder that was not ready is asked again after, ms; longer each time. */
 #define AGAIN_MSEC 20
-/* Recycling back and forth between two places may take so long, ms. */
-#define RACE_MSEC 5000
+#define AGAIN_MSEC_MAX 500
+/* Recycling back and forth between two places may take so long, ms: longer
+ * than lib/relay allows, as is every way here. */
+#define RACE_MSEC 30000
 
 static void hang_up(sim_succession *s)
 {
@@ -98,10 +100,14 @@ static void refused(sim_channel *ch, int status)
     bool asked = ch->succ.state == SIM_TALK_ASKED;
 
     hang_up(&ch->succ);
-    if (again && asked)
-        ch->retry = sim_msec() + AGAIN_MSEC;
-    else
-        sim_channel_fail(ch, RPCH_E_POLICY, "the successor was refused");
+    if (again && asked) {
+        ch->succ.pause = ch->succ.pause == 0 ? AGAIN_MSEC
+                       : ch->succ.pause < AGAIN_MSEC_MAX / 2
+                       ? 2 * ch->succ.pause : AGAIN_MSEC_MAX;
+        ch->retry = sim_msec() + ch->succ.pause;
+        return;
+    }
+    sim_channel_fail(ch, RPCH_E_POLICY, "the successor was refused");
 }
 
 static void count_move(const sim_channel *ch)
@@ -232,6 +238,35 @@ static void hear_predecessor(sim_channel *ch)
 
 /* --- the predecessor --- */
 
+static void lose_leg(sim_channel *ch)
+{
+    hang_up(&ch->succ);
+    ch->leg_lost = true;
+}
+
+/* A successor has nothing to say: what can be heard is that it ended. */
+static void hear_heir(sim_channel *ch)
+{
+    sim_succession *s = &ch->succ;
+    relay_msg m;
+    int fd, status = sim_link_recv(s->link, &m, &fd);
+
+    if (status == RPCH_AGAIN)
+        return;
+    sim_must(status != RPCH_OK || m.type == RELAY_MSG_END,
+             "a successor says what it may not");
+    ch->moved = true;
+    if (s->state == SIM_TALK_LEAVING) {
+        lose_leg(ch);
+        return;
+    }
+    hang_up(s);
+    if (ch->half.dir == RELAY_IN)
+        rpch_inbound_detach(&ch->half.m.in);
+    else
+        rpch_outbound_detach(&ch->half.m.out);
+}
+
 /* The channel that this newcomer wants to replace is still on its way. */
 static bool is_coming(const sim_channel *ch, const relay_msg *m)
 {
@@ -241,11 +276,20 @@ static bool is_coming(const sim_channel *ch, const relay_msg *m)
     const rpch_cookie *next = h->dir == RELAY_IN ? &h->m.in.successor
                                                  : &h->m.out.successor;
 
-    return rpch_cookie_equal(&m->predecessor, next)
-        || (rpch_cookie_equal(&m->predecessor, mine)
-            && (!relay_half_is_open(h)
-                || (ch->succ.state != SIM_TALK_NONE
-                    && ch->succ.state < SIM_TALK_HOLDER)));
+    if (ch->succ.state >= SIM_TALK_HOLDER)
+        return rpch_cookie_equal(&m->predecessor, next);
+    return rpch_cookie_equal(&m->predecessor, mine)
+        && (!relay_half_is_open(h) || sim_channel_arriving(ch));
+}
+
+/* This channel has been replaced by one at another place. */
+static bool is_draining(const relay_half *h)
+{
+    int state = relay_half_core(h)->state;
+
+    return h->dir == RELAY_IN
+         ? state == RPCH_IN_DRAIN_R1 || state == RPCH_IN_CLOSE_R1
+         : state == RPCH_OUT_DRAIN_R1 || state == RPCH_OUT_LAST_R1;
 }
 
 static int judge_heir(sim_channel *ch, const relay_msg *m,
@@ -259,7 +303,9 @@ static int judge_heir(sim_channel *ch, const relay_msg *m,
         || memcmp(&m->vc, relay_half_vc(&ch->half), sizeof(m->vc)) != 0)
         return RPCH_E_COOKIE;
     *reason = "the last succession is not over";
-    if (is_coming(ch, m))
+    if (ch->succ.state == SIM_TALK_HOLDER)
+        hear_heir(ch);
+    if (is_coming(ch, m) || is_draining(&ch->half))
         return RPCH_AGAIN;
     if (ch->succ.state != SIM_TALK_NONE)
         return RPCH_E_UNEXPECTED;
@@ -367,12 +413,6 @@ static void left(sim_channel *ch)
     ch->sock = -1;
 }
 
-static void lose_leg(sim_channel *ch)
-{
-    hang_up(&ch->succ);
-    ch->leg_lost = true;
-}
-
 /* The message that follows; false when all are on their way. */
 static bool next_message(sim_channel *ch, relay_msg *m, int *fd)
 {
@@ -449,29 +489,6 @@ static void send_leg(sim_channel *ch)
             lose_leg(ch);
         return;
     }
-}
-
-/* A successor has nothing to say: what can be heard is that it ended. */
-static void hear_heir(sim_channel *ch)
-{
-    sim_succession *s = &ch->succ;
-    relay_msg m;
-    int fd, status = sim_link_recv(s->link, &m, &fd);
-
-    if (status == RPCH_AGAIN)
-        return;
-    sim_must(status != RPCH_OK || m.type == RELAY_MSG_END,
-             "a successor says what it may not");
-    ch->moved = true;
-    if (s->state == SIM_TALK_LEAVING) {
-        lose_leg(ch);
-        return;
-    }
-    hang_up(s);
-    if (ch->half.dir == RELAY_IN)
-        rpch_inbound_detach(&ch->half.m.in);
-    else
-        rpch_outbound_detach(&ch->half.m.out);
 }
 
 /* The client or the server dismissed the successor. */

@@ -30,6 +30,7 @@ void sim_pipe_open(sim_pipe *p, sim_stream stream, sim_pipe *back,
     p->reader = reader;
     p->room = room < SIM_PIPE_ROOM ? room : SIM_PIPE_ROOM;
     p->most = UINT64_MAX;
+    p->last = sim_time.now;
 }
 
 void sim_pipe_window(sim_pipe *p, uint32_t window)
@@ -85,6 +86,7 @@ long sim_pipe_put(sim_pipe *p, const uint8_t *b, size_t n)
         compact(p);
     memcpy(p->b + p->end, b, n);
     p->written += n;
+    p->last = sim_time.now;
     if (p->written > p->most)
         sim_break("%s: %llu bytes written of a lifetime of %llu",
                   sim_pipe_name(p),

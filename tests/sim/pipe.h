@@ -46,6 +46,7 @@ typedef struct sim_pipe {
     bool broken;      /* reset: nothing is taken or arrives any more */
     bool full;        /* the writer waits for room */
     bool lawless;     /* nobody expects PDUs in it */
+    sim_tick last;    /* when something was written, or it was opened */
     uint64_t written;
     uint64_t taken;
     uint64_t most;    /* bytes that may be written in all */

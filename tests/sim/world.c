@@ -11,6 +11,8 @@
  * may be so is left alone for so long. */
 #define PATIENCE 600000u
 #define RESIGNATION 40000u
+/* Longest silence on an idle channel, ms: two of the longest intervals. */
+#define SILENCE 120000u
 /* Turns of one run. */
 #define STEPS_MAX 4000000u
 
@@ -81,6 +83,26 @@ static void check_queues(void)
                  "the server holds more than its window");
 }
 
+static void check_silence(const sim_pipe *p)
+{
+    if (!sim_pipe_holds(p)
+        && sim_time.now - p->last > (uint64_t)SILENCE * SIM_MSEC)
+        sim_break("%s: silent for %llu ms", sim_pipe_name(p),
+                  (unsigned long long)((sim_time.now - p->last) / SIM_MSEC));
+}
+
+/* Somebody on the way would cut a connection that says nothing for long. */
+static void check_pings(void)
+{
+    const sim_script *s = sim_script_now;
+    const sim_client *c = &sim_the_client;
+
+    if (!s->completes || (s->client_flags & RPCH_QUIET))
+        return;
+    check_silence(&sim_conns[c->conn[1][rpch_client_in_slot(&c->m)]].up);
+    check_silence(&sim_conns[c->conn[0][rpch_client_out_slot(&c->m)]].down);
+}
+
 static void hang_up(run *r)
 {
     r->hung_up = true;
@@ -113,6 +135,7 @@ static void look_for_progress(run *r)
         return;
     if (sim_traffic_done(&sim_up) && sim_traffic_done(&sim_down)
         && sim_the_client.m.core.state == RPCH_CLIENT_OPENED) {
+        check_pings();
         if (sim_time.now < r->since
             + (uint64_t)sim_script_now->linger * SIM_MSEC) {
             sim_wake(SIM_CLIENT, r->since
