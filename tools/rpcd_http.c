@@ -257,7 +257,9 @@ static size_t out_output(rpcd_conn *c, uint8_t *out, size_t room)
         rpch_server_sent(m, size);
         n += size;
     }
-    return n;
+    /* A PDU that finds no room in the lifetime has the machine ask for a
+     * successor: nothing else would write that. */
+    return n > 0 ? n : lane_output(rpch_server_lane(m, false, slot), out);
 }
 
 /* ---- both ---------------------------------------------------------------- */
