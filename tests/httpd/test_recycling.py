@@ -47,7 +47,7 @@ def recycler():
     def get(server, kind, tls=None, **options):
         client = recycling.Recycler(server.address(tls is not None, False),
                                     target(kind), tls=tls,
-                                    **{"timeout": 8, **options})
+                                    **{"timeout": 30, **options})
         made.append(client)
         return client.open(), client.calls(fragment=5840)
     yield get
