@@ -9,6 +9,7 @@
  */
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <sys/socket.h>
 
 #include "relay/tunnel.h"
 
@@ -101,8 +102,11 @@ static void claim(relay_tunnel *t)
 static void connected(relay_tunnel *t, rpch_msec now)
 {
     char text[RELAY_ADDR_TEXT_SIZE];
+    int on = 1;
     t->server_fd = t->connector.fd;
     t->connector.fd = -1;
+    /* Version 1 has no Keep-Alive PDU: a host that vanishes shows by this. */
+    setsockopt(t->server_fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     t->connecting = false;
     t->server_readable = true;
     t->moved = true;
