@@ -148,6 +148,7 @@ static int forward(rpch_outbound *m, const rpch_out_input *in)
  * client cannot make one, the channel ends once nothing more comes. */
 static int forward_a1(rpch_outbound *m, const rpch_out_input *in)
 {
+    m->asked = true;
     m->doomed = (m->core.flags & (RPCH_NO_RECYCLING | RPCH_QUIET)) != 0;
     if (!(m->core.flags & RPCH_NO_RECYCLING))
         return forward(m, in);

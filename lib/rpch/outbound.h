@@ -116,6 +116,7 @@ typedef struct rpch_outbound {
     bool heir;             /* the channel began as a successor */
     bool dismissed;        /* OUT_R2/B2: the successor is to be told */
     bool lost;             /* OUT_R2/A4 was sent for a successor that is gone */
+    bool asked;            /* OUT_Rx/A1 came, and no successor since */
     bool doomed;           /* OUT_Rx/A1 came, and the client cannot recycle */
     bool starved;          /* joined: the next RPC PDU waits for a successor */
     bool server_gone;      /* OUT_R1: the server closed S-OUT after A9 */

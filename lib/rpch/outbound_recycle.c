@@ -120,6 +120,7 @@ int rpch_out_take_b1(rpch_outbound *m, const rpch_out_input *in)
     if (m->core.state == RPCH_OUT_OPENED && (m->core.flags & RPCH_JOINED))
         return rpch_out_fail(m, RPCH_E_UNEXPECTED,
                              "OUT_R2/B1 without a successor");
+    m->asked = false;
     m->core.deadline = rpch_after(in->now, m->core.limits.drain_timeout);
     return RPCH_OK;
 }
@@ -271,6 +272,7 @@ int rpch_outbound_attach(rpch_outbound *m, const rpch_succession *s,
     }
     m->successor = s->successor;
     m->lost = false;
+    m->asked = false;
     return rpch_out_happen(m, RPCH_OUT_EV_ATTACH, &in);
 }
 
