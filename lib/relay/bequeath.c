@@ -82,6 +82,12 @@ static int judge_heir(relay_channel *ch, const relay_msg *m,
         return RPCH_AGAIN;
     if (relay_channel_talk(ch)->state != RELAY_SUCC_NONE)
         return RPCH_E_UNEXPECTED;
+    /* To the server OUT_R2/A4 out of season is a protocol error, which would
+     * end the connection that the newcomer names. */
+    *reason = "the server has not asked for a successor";
+    if (ch->half.dir == RELAY_OUT && !ch->half.m.out.asked
+        && !ch->half.m.out.lost)
+        return RPCH_E_UNEXPECTED;
     what.vc = m->vc;
     what.predecessor = m->predecessor;
     what.successor = m->successor;

@@ -231,6 +231,19 @@ def test_bad_newcomers(httpd, fields, recycler, log, kind):
     assert works(calls)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_unasked(httpd, fields, recycler, log, kind):
+    """The server starts the recycling of OUT, nobody else."""
+    server = httpd(mpm="event", **fields(location=SHORT))
+    client, calls = recycler(server, kind)
+    refused(client.out_a3(), log, "RPX0326")
+    assert works(calls)
+    until_asked(client, calls)
+    assert client.recycle_out() == "OUT_R2"
+    refused(client.out_a3(), log, "RPX0326")
+    assert works(calls)
+
+
 def test_unknown_connection(httpd, fields, recycler, log):
     """R1 cannot exist with ncacn_ip_tcp."""
     server = httpd(mpm="event", **fields(location=SHORT))
