@@ -309,6 +309,10 @@ static int judge_heir(sim_channel *ch, const relay_msg *m,
         return RPCH_AGAIN;
     if (ch->succ.state != SIM_TALK_NONE)
         return RPCH_E_UNEXPECTED;
+    *reason = "the server has not asked for a successor";
+    if (ch->half.dir == RELAY_OUT && !ch->half.m.out.asked
+        && !ch->half.m.out.lost)
+        return RPCH_E_UNEXPECTED;
     what.vc = m->vc;
     what.predecessor = m->predecessor;
     what.successor = m->successor;

@@ -376,6 +376,8 @@ static void finish(void)
         }
     }
     sim_the_client.done = true;
+    sim_the_client.leave_at = sim_time.now + 200000 * SIM_MSEC;
+    sim_wake(SIM_CLIENT, sim_the_client.leave_at);
     sim_say("the client ends: %s, %s", rpch_status_name(core->status),
             core->reason ? core->reason : "");
     sim_visits_status(core, false);
@@ -421,7 +423,8 @@ void sim_client_hang_up(void)
     sim_wake(SIM_CLIENT, sim_time.now + 1);
 }
 
-/* Whoever sent a request that is not the client's takes its answer. */
+/* Whoever sent a request that is not the client's takes its answer. Two of
+ * them can have a connection of their own, until they leave. */
 static void read_hostile(void)
 {
     int n;
@@ -434,11 +437,15 @@ static void read_hostile(void)
             continue;
         while (sim_pipe_peek(&c->down, &len) != NULL)
             sim_pipe_take(&c->down, len);
-        if (sim_pipe_ended(&c->down))
+        if (sim_pipe_ended(&c->down)
+            || (sim_the_client.done
+                && sim_time.now >= sim_the_client.leave_at))
             sim_conn_client_close(n);
         else
             sim_pipe_watch(&c->down);
     }
+    if (sim_the_client.done && sim_time.now < sim_the_client.leave_at)
+        sim_wake(SIM_CLIENT, sim_the_client.leave_at);
 }
 
 void sim_client_step(void)

@@ -23,6 +23,7 @@ typedef struct options {
     const char *visits; /* file */
     bool verbose;
     bool all_cells;     /* fail when a cell was not visited */
+    bool keep_going;    /* after a broken seed */
     uint64_t report;    /* a line every so many */
 } options;
 
@@ -30,7 +31,8 @@ static void usage(void)
 {
     fputs("usage: rpch-sim [--seed N] [--count N] [--steps LETTERS] "
           "[--verbose]\n"
-          "                [--visits FILE] [--all-cells] [--report N]\n"
+          "                [--visits FILE] [--all-cells] [--report N] "
+          "[--keep-going]\n"
           "Simulates N virtual connections (default 5000) from seed N on "
           "(default 1).\n", stderr);
     exit(2);
@@ -48,7 +50,7 @@ static uint64_t number(const char *text)
 
 static options read_options(int argc, char **argv)
 {
-    options o = { 1, 5000, "", NULL, false, false, 0 };
+    options o = { 1, 5000, "", NULL, false, false, false, 0 };
     int i;
 
     for (i = 1; i < argc; i++) {
@@ -58,6 +60,8 @@ static options read_options(int argc, char **argv)
             o.verbose = true;
         else if (strcmp(argv[i], "--all-cells") == 0)
             o.all_cells = true;
+        else if (strcmp(argv[i], "--keep-going") == 0)
+            o.keep_going = true;
         else if (value == NULL)
             usage();
         else if (strcmp(argv[i], "--seed") == 0)
@@ -120,6 +124,23 @@ static void report(const options *o, double took)
            t->moves[1], t->moves_away[1]);
 }
 
+/* One connection; false when it is broken. */
+static bool run(const options *o, uint64_t seed)
+{
+    sim_script s;
+
+    sim_tracing.on = o->verbose;
+    sim_script_make(&s, seed);
+    if (!sim_shrink_apply(&s, o->steps))
+        usage();
+    if (o->verbose)
+        sim_script_print(&s);
+    if (sim_world_run(&s))
+        return true;
+    tell_broken(&s, o->steps);
+    return false;
+}
+
 static int write_visits(const char *path)
 {
     FILE *f = fopen(path, "w");
@@ -136,24 +157,14 @@ int main(int argc, char **argv)
 {
     options o = read_options(argc, argv);
     double begin = seconds();
-    unsigned missing;
-    sim_script s;
+    unsigned missing, broken = 0;
     uint64_t i;
 
     if (apr_initialize() != APR_SUCCESS)
         return 2;
     sim_traffic_prepare();
-    sim_tracing.on = o.verbose;
-    for (i = 0; i < o.count; i++) {
-        sim_script_make(&s, o.seed + i);
-        if (!sim_shrink_apply(&s, o.steps))
-            usage();
-        if (o.verbose)
-            sim_script_print(&s);
-        if (!sim_world_run(&s)) {
-            tell_broken(&s, o.steps);
-            return 1;
-        }
+    for (i = 0; i < o.count && (broken == 0 || o.keep_going); i++) {
+        broken += !run(&o, o.seed + i);
         if (o.report && (i + 1) % o.report == 0) {
             report(&o, seconds() - begin);
             fflush(stdout);
@@ -163,5 +174,7 @@ int main(int argc, char **argv)
     missing = sim_visits_print(stdout);
     if (o.visits && write_visits(o.visits))
         return 1;
-    return o.all_cells && missing > 0;
+    if (broken > 0)
+        printf("broken: %u\n", broken);
+    return broken > 0 || (o.all_cells && missing > 0);
 }

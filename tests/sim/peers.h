@@ -22,6 +22,7 @@ typedef struct sim_client {
     uint64_t next_at; /* tick of the next PDU */
     uint64_t look_at; /* tick of the next look at C-OUT */
     uint64_t body_at; /* tick at which OUT bodies go on */
+    uint64_t leave_at; /* tick at which others than the client leave, too */
     bool done;        /* it has ended, and closed all */
     bool moved;
 } sim_client;
