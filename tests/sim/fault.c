@@ -19,6 +19,7 @@ void sim_fault_start(void)
     memset(waited, 0, sizeof(waited));
     memset(stalled, 0, sizeof(stalled));
     sim_watch_forged = false;
+    sim_watch_misled = false;
 }
 
 bool sim_fault_done(uint32_t f)

@@ -7,6 +7,7 @@
 #include "peers.h"
 #include "script.h"
 #include "trace.h"
+#include "watch.h"
 
 /* Any cookie that means something now, or none. */
 static rpch_cookie some_cookie(uint32_t k, const sim_channel *near)
@@ -200,6 +201,10 @@ void sim_forge_newcomer(uint32_t what)
         v.cookie[1] = sim_new_cookie();
     if (kind == UNKNOWN_IN || kind == UNKNOWN_OUT)
         v.cookie[0] = sim_new_cookie();
+    /* The answer to the heir may be taken by a client that has just sent a
+     * successor of its own to another place, whose window is another one. */
+    if (kind == HEIR_IN || kind == HEIR_OUT)
+        sim_watch_misled = true;
     sim_counts.newcomers++;
     sim_say("newcomer %u on request %d", kind, n);
     if (kind == JUNK_IN || kind == JUNK_OUT)

@@ -7,6 +7,7 @@
 #include "wire.h"
 
 bool sim_watch_forged;
+bool sim_watch_misled;
 static int cuts;
 
 void sim_watch_cuts(int how)

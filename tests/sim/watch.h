@@ -13,6 +13,9 @@ enum { SIM_CUT_WHOLE, SIM_CUT_BYTES, SIM_CUT_RANDOM };
 
 /* A PDU was forged: bytes and windows are not compared any more. */
 extern bool sim_watch_forged;
+/* A newcomer has made the client take one successor for another: it may go by
+ * the wrong window from now on. */
+extern bool sim_watch_misled;
 
 /* Chooses how reads are cut from now on. */
 void sim_watch_cuts(int how);
