@@ -73,13 +73,16 @@ static int answer(relay_channel *ch)
 static const char *server_misdeed(relay_channel *ch)
 {
     relay_peer peer;
+    bool known = ch->ref.generation
+        && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer);
     if (ch->server_fault)
         return "sent something else";
+    /* It is right to close when the other half has ended; had that been its
+     * own doing, the other half would have said so. */
     if (ch->server_eof)
-        return "closed the connection";
-    if (relay_half_core(&ch->half)->status == RPCH_E_TIMEOUT
-        && ch->ref.generation
-        && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer)
+        return known && peer.state == RELAY_HALF_FAILED
+             ? NULL : "closed the connection";
+    if (relay_half_core(&ch->half)->status == RPCH_E_TIMEOUT && known
         && peer.state != RELAY_HALF_NONE)
         return "was silent";
     return NULL;
