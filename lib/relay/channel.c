@@ -126,7 +126,8 @@ static void body_ended(relay_channel *ch)
     }
     /* After IN_Rx/A5 the rest of the body is of no consequence. */
     if (!relay_writer_pending(&ch->writer)
-        && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1) {
+        && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1
+        && !ch->half.m.in.early) {
         if (ch->half.m.in.core.state == RPCH_IN_OPEN_START)
             relay_half_fail(&ch->half, RPCH_E_SYNTAX,
                             "the request body ended before CONN/B1");

@@ -50,7 +50,7 @@ static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
                              ERR, ERR, BUG, BUG, BUG, BUG },
     [RPCH_IN_EV_R1_A1] = { SUCC, ERR, ERR, BUG, ERR, BUG,
                            ERR, ERR, BUG, BUG, BUG, BUG },
-    [RPCH_IN_EV_A5] = { ERR, ERR, ERR, BUG, ERR, BUG,
+    [RPCH_IN_EV_A5] = { ERR, ERR, ERR, BUG, STAY, BUG,
                         DR1, REL, BUG, BUG, BUG, BUG },
     [RPCH_IN_EV_A5_WRONG] = { BUG, BUG, BUG, BUG, BUG, BUG,
                               ERR, OPEN, BUG, BUG, BUG, BUG },
@@ -103,7 +103,6 @@ static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
 };
 
 typedef int action_fn(rpch_inbound *m, const rpch_in_input *in);
-
 /* The only writer of core.state. */
 static void transit(rpch_inbound *m, rpch_in_event ev)
 {
@@ -334,8 +333,8 @@ static int take_rts(rpch_inbound *m, const uint8_t *pdu, size_t len,
     if (ev == RPCH_IN_EV_A5 && !rpch_in_a5_fits(m, &rts))
         ev = RPCH_IN_EV_A5_WRONG;
     rc = rpch_in_happen(m, ev, &in);
-    if (rc == RPCH_OK && ev == RPCH_IN_EV_A5)
-        rpch_in_drained(m, now);
+    if (rc == RPCH_OK)
+        rpch_in_go_on(m, ev, now);
     return m->core.status;
 }
 
@@ -369,7 +368,7 @@ static bool takes_client(const rpch_inbound *m)
     case RPCH_IN_OPENED:
     case RPCH_IN_OPENED_A5W:
         return m->client.left > 0
-            || (rpch_lane_has_room(&m->to_server)
+            || (!m->early && rpch_lane_has_room(&m->to_server)
                 && m->queued - m->inherited <= limit);
     default:
         return false;
@@ -462,8 +461,9 @@ int rpch_inbound_connected(rpch_inbound *m, rpch_msec now)
 
 void rpch_inbound_client_closed(rpch_inbound *m)
 {
-    (void)rpch_in_end(m, RPCH_IN_EV_CLIENT_CLOSE, RPCH_E_CLOSED,
-                      "the client closed");
+    if (!m->early) /* after A5 it may */
+        (void)rpch_in_end(m, RPCH_IN_EV_CLIENT_CLOSE, RPCH_E_CLOSED,
+                          "the client closed");
 }
 
 void rpch_inbound_server_closed(rpch_inbound *m)

@@ -118,6 +118,8 @@ typedef struct rpch_inbound {
     rpch_cookie predecessor; /* heir: of the channel that it replaces */
     rpch_cookie successor;   /* announced last with IN_R2/A2; zero: none */
     rpch_cookie gone;        /* announced before that one; zero: none */
+    bool early;              /* IN_R1/A5 came before IN_R1/B2: it waits */
+    rpch_cookie early_a5;    /* its Cookie */
     rpch_cookie group;   /* AssociationGroupId; IN_R1: unknown, zero */
     uint32_t lifetime;   /* from CONN/B1, for logs only */
     uint32_t keepalive;  /* ms, for TCP keep-alive of S-IN; see Keep-Alive */

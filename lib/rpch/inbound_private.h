@@ -81,6 +81,9 @@ bool rpch_in_a5_fits(const rpch_inbound *m, const rpch_rts *rts);
  * before it, or of one that was announced to the server. */
 bool rpch_in_is_ours(const rpch_inbound *m, const rpch_cookie *c);
 
+/* What follows from an event of an RTS PDU once it has happened. */
+void rpch_in_go_on(rpch_inbound *m, rpch_in_event ev, rpch_msec now);
+
 /* The last queued RPC PDU was sent: DRAIN_R1 goes on with IN_R1/B1. */
 void rpch_in_drained(rpch_inbound *m, rpch_msec now);
 

@@ -246,6 +246,13 @@ int rpch_in_take_a5(rpch_inbound *m, const rpch_in_input *in)
 {
     rpch_rts_values v;
 
+    /* The client may be replacing this channel already, while IN_R1/B2 is on
+     * its way: nothing can be sent to the server before it is here. */
+    if (m->core.state == RPCH_IN_B2W) {
+        m->early = true;
+        m->early_a5 = *cookie_of(in->rts);
+        return RPCH_OK;
+    }
     if (m->core.state == RPCH_IN_OPENED_A5W) {
         m->core.deadline = rpch_after(in->now, m->core.limits.drain_timeout);
         return RPCH_OK;
@@ -255,6 +262,29 @@ int rpch_in_take_a5(rpch_inbound *m, const rpch_in_input *in)
     memset(&v, 0, sizeof(v));
     v.cookie[0] = *cookie_of(in->rts);
     return rpch_in_make(m, RPCH_IN_R1_A6, &v);
+}
+
+/* Takes the A5 that waited for IN_R1/B2. */
+static void take_early_a5(rpch_inbound *m, rpch_msec now)
+{
+    rpch_rts rts = { .flags = RPCH_RTS_NONE, .n = 1 };
+    rpch_in_input in = { .rts = &rts, .now = now };
+    rpch_in_event ev;
+
+    rts.cmd[0].type = RPCH_CMD_COOKIE;
+    rts.cmd[0].u.cookie = m->early_a5;
+    ev = rpch_in_a5_fits(m, &rts) ? RPCH_IN_EV_A5 : RPCH_IN_EV_A5_WRONG;
+    m->early = false;
+    if (rpch_in_happen(m, ev, &in) == RPCH_OK)
+        rpch_in_drained(m, now);
+}
+
+void rpch_in_go_on(rpch_inbound *m, rpch_in_event ev, rpch_msec now)
+{
+    if (ev == RPCH_IN_EV_A5)
+        rpch_in_drained(m, now);
+    else if (ev == RPCH_IN_EV_R1_B2 && m->early)
+        take_early_a5(m, now);
 }
 
 int rpch_in_take_a5_wrong(rpch_inbound *m, const rpch_in_input *in)

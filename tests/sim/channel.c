@@ -135,7 +135,8 @@ static void look_at_client(sim_channel *ch)
     }
     /* after A5 the end of the body is of no consequence */
     if (is_in && ch->body_ended && !relay_writer_pending(&ch->writer)
-        && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1)
+        && ch->half.m.in.core.state < RPCH_IN_DRAIN_R1
+        && !ch->half.m.in.early)
         sim_channel_fail(ch, RPCH_E_LIFETIME, "Content-Length is used up");
     if (c->up.broken || (!is_in && c->up.closed && sim_time.now >= c->up.ready)
         || (wants_client(ch)

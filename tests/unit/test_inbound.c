@@ -47,7 +47,7 @@ static const struct {
 } expected[] = {
     { RPCH_IN_EV_CONN_B1, "Cee.e.ee...." },
     { RPCH_IN_EV_R1_A1, "See.e.ee...." },
-    { RPCH_IN_EV_A5, "eee.e.1D...." },
+    { RPCH_IN_EV_A5, "eee...1D...." },
     { RPCH_IN_EV_A5_WRONG, "------eO----" },
     { RPCH_IN_EV_PING, "e..........." },
     { RPCH_IN_EV_KEEP_ALIVE, "e..........." },

@@ -179,7 +179,6 @@ END_TEST
 START_TEST(test_inbound_r1_successor_out_of_place)
 {
     static const struct { rpch_pdu_id id; const char *reason; } c[] = {
-        { RPCH_IN_R1_A5, "IN_R1/A5=IN_R2/A5 before CONN/B3 or IN_R1/B2" },
         { RPCH_CONN_B1, "a second CONN/B1" },
         { RPCH_IN_R1_A1,
           "IN_R1/A1=IN_R2/A1 on an IN channel that has begun" },
@@ -193,6 +192,33 @@ START_TEST(test_inbound_r1_successor_out_of_place)
         ck_assert_int_eq(client_rts(c[i].id, &v), RPCH_E_UNEXPECTED);
         expect_end(RPCH_E_UNEXPECTED, c[i].reason);
     }
+}
+END_TEST
+
+/* The client may replace it while IN_R1/B2 is still on its way: its A5 waits,
+ * and so may C-IN be closed; what is queued goes first, as always. */
+START_TEST(test_inbound_r1_successor_early_a5)
+{
+    rpch_rts_values v = role_values(0xc0, 0xe0);
+    char name[RPCH_RTS_DESCRIBE_SIZE];
+
+    drive(0, RPCH_IN_B2W);
+    (void)role_take(&m.to_server, name, sizeof(name));
+    ck_assert_int_eq(rpc_through(1000, false), RPCH_OK);
+    v.cookie[0] = role_cookie(0x70);
+    ck_assert_int_eq(client_rts(RPCH_IN_R1_A5, &v), RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_B2W);
+    ck_assert_str_eq(role_take(&m.to_server, name, sizeof(name)), "");
+    ck_assert(!(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ));
+    rpch_inbound_client_closed(&m);
+    ck_assert_int_eq(m.core.state, RPCH_IN_B2W);
+    ck_assert_int_eq(server_rts(RPCH_IN_R1_B2, &v), RPCH_OK);
+    ck_assert_int_eq(m.core.state, RPCH_IN_DRAIN_R1);
+    ck_assert_ptr_nonnull(strstr(role_take(&m.to_server, name, sizeof(name)),
+                                 "IN_R1/A6"));
+    rpch_inbound_pdu_begin(&m, 1000);
+    rpch_inbound_pdu_done(&m, 1000, START);
+    ck_assert_str_eq(role_take(&m.to_server, name, sizeof(name)), "IN_R1/B1");
 }
 END_TEST
 
@@ -507,6 +533,7 @@ int main(void)
     tcase_add_test(t, test_inbound_r1_successor_queue_and_lane_are_bounded);
     tcase_add_test(t, test_inbound_r1_successor_in_any_cuts);
     tcase_add_test(t, test_inbound_r1_successor_out_of_place);
+    tcase_add_test(t, test_inbound_r1_successor_early_a5);
     tcase_add_test(t, test_inbound_r1_successor_moves_data);
     tcase_add_test(t, test_inbound_r1_b2_window);
     tcase_add_test(t, test_inbound_successor_deadlines);
