@@ -57,10 +57,30 @@ void sim_channel_fail(sim_channel *ch, int status, const char *reason)
     relay_half_fail(&ch->half, status, reason);
 }
 
+/* OUT_R1: without its client's window a predecessor may send only when no ack
+ * can come any more, or none came in time. */
+static void check_drain(sim_channel *ch)
+{
+    const rpch_outbound *m = &ch->half.m.out;
+    sim_account *a = &conn_of(ch)->down.account;
+
+    if (ch->half.dir != RELAY_OUT || m->core.state != RPCH_OUT_DRAIN_R1)
+        return;
+    if (ch->drain_since == 0)
+        ch->drain_since = sim_msec();
+    if (!m->tx.off || !a->on)
+        return;
+    sim_must(m->server_gone || sim_script_now->faults > 0
+             || sim_msec() >= ch->drain_since + m->core.limits.drain_timeout,
+             "a predecessor ignores its client's window too early");
+    a->on = false;
+}
+
 static long to_client(void *baton, const uint8_t *p, size_t len)
 {
     sim_channel *ch = baton;
 
+    check_drain(ch);
     return ch->head_sent ? sim_pipe_put(&conn_of(ch)->down, p, len) : 0;
 }
 
@@ -284,25 +304,6 @@ static void shut_down(sim_channel *ch)
         return;
     ch->shut = true;
     sim_sock_shutdown(ch->sock);
-}
-
-/* OUT_R1: without its client's window a predecessor may send only when no ack
- * can come any more, or none came in time. */
-static void check_drain(sim_channel *ch)
-{
-    const rpch_outbound *m = &ch->half.m.out;
-    sim_account *a = &conn_of(ch)->down.account;
-
-    if (ch->half.dir != RELAY_OUT || m->core.state != RPCH_OUT_DRAIN_R1)
-        return;
-    if (ch->drain_since == 0)
-        ch->drain_since = sim_msec();
-    if (!m->tx.off || !a->on)
-        return;
-    sim_must(m->server_gone || sim_script_now->faults > 0 || sim_msec() >= ch->drain_since
-             + m->core.limits.drain_timeout,
-             "a predecessor ignores its client's window too early");
-    a->on = false;
 }
 
 static void note_open(sim_channel *ch)

@@ -170,6 +170,8 @@ int main(int argc, char **argv)
             fflush(stdout);
         }
     }
+    if (broken > 0 && !o.keep_going)
+        return 1;
     report(&o, seconds() - begin);
     missing = sim_visits_print(stdout);
     if (o.visits && write_visits(o.visits))

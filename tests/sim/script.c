@@ -154,6 +154,9 @@ static void make_limits(sim_script *s, uint64_t *x, uint32_t lifetime)
         s->proxy[1].channel_lifetime = between(x, 24000, 32000);
         s->down *= 2;
     }
+    /* see is_busy: what a predecessor holds must soon be taken */
+    for (i = 0; s->busy && !s->joined && i < SIM_PLACES; i++)
+        s->proxy[i].receive_window = RPCH_WINDOW_MIN;
     /* a window smaller than a PDU stalls its channel for good */
     if (s->largest > 5840)
         s->client.receive_window = s->server.receive_window
@@ -345,6 +348,9 @@ void sim_script_print(const sim_script *s)
            s->places, s->children, s->client_flags, s->up, s->down,
            s->smallest, s->largest,
            s->completes ? "is to complete" : "may end early");
+    printf("  busy %u, slow %u, tardy %u, lazy %u, think %u, delay %u, "
+           "cuts %d, room %u, %s\n", s->busy, s->slow, s->tardy, s->lazy,
+           s->think, s->delay, s->cuts, s->room, s->polite ? "polite" : "");
     print_limits("client", &s->client);
     print_limits("proxy 0", &s->proxy[0]);
     if (s->places > 1)

@@ -88,9 +88,13 @@ static bool begin_pdu(int n)
 
 /* True when the application has something to send, and takes nothing before
  * it has sent it. With tiny lifetimes it must not go on for ever: the acks
- * alone use up IN channels that cannot be replaced meanwhile. */
+ * alone use up IN channels, which a native server that takes nothing does not
+ * let be replaced by IN_R1; then OUT channels cannot be, either. */
 static bool is_busy(void)
 {
+    if (!sim_the_server.plain
+        && machine()->out_state != RPCH_SERVER_OUT_OPENED)
+        return false;
     return sim_up.received > 0
         && sim_down.made - sim_the_server.took_at < sim_script_now->busy
         && (sim_the_server.begun >= 0
