@@ -24,9 +24,10 @@
 #define AGAIN_MSEC 20
 #define AGAIN_MSEC_MAX 500
 
-/* With a native back end, a holder that knows nothing of the predecessor may
- * be one whose channel has left for another proxy and come back before the
- * old one has ended here: it is asked again for so long, ms. */
+/* A holder that is not in the state for it may soon be; and with a native back
+ * end one that knows nothing of the predecessor may be one whose channel has
+ * left for another proxy and come back before the old one has ended here: it is
+ * asked again for so long, ms. */
 #define RETURN_MSEC 5000
 
 static void refuse(relay_channel *ch, const char *line)
@@ -94,8 +95,9 @@ static bool may_change(relay_channel *ch, int status, rpch_msec now)
     relay_succession *s = ch->succ;
     if (status == RPCH_AGAIN || status == RPCH_E_CLOSED)
         return true;
-    if (ch->joined
-        || (status != RPCH_E_COOKIE && status != RPCH_E_UNEXPECTED))
+    /* The end of a successor that was given up may be behind this ATTACH. */
+    if (status != RPCH_E_UNEXPECTED
+        && (status != RPCH_E_COOKIE || ch->joined))
         return false;
     if (s->return_until == 0)
         s->return_until = now + RETURN_MSEC;
