@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * poller.h - many tasks driven by one thread: epoll, a heap of timers, and
+ * bells that other threads may ring.
+ *
+ * A task is what a channel is for the reactor: up to RELAY_TASK_FDS
+ * descriptors, one timer, one function that does all that can be done and
+ * then says what it waits for. Nothing here knows httpd.
+ *
+ * epoll watches open file descriptions, and a duplicate elsewhere keeps one
+ * alive: whoever closes a descriptor that a task may have named does it by
+ * relay_fd_close, so that the poller of the thread lets go of it before.
+ */
+#ifndef RELAY_POLLER_H
+#define RELAY_POLLER_H
+
+#include <apr_errno.h>
+#include <apr_pools.h>
+#include <poll.h>
+
+#include "rpch/rpch.h"
+
+/* Descriptors of one task. */
+#define RELAY_TASK_FDS 5
+
+typedef struct relay_poller relay_poller;
+typedef struct relay_task relay_task;
+
+/* Does everything that can be done now. revents[i] is what was reported for
+ * the descriptor named in place i since the last call (0: nothing). Fills
+ * fds[RELAY_TASK_FDS] (fd -1: nothing; events as for poll(2), 0: errors only)
+ * and *at, the time of the task's timer; one not after now means "again, when
+ * the others have had their turn". False: the task has ended. */
+typedef bool relay_drive_fn(relay_task *t, const short *revents,
+                            rpch_msec now, struct pollfd *fds,
+                            rpch_msec *at);
+
+/* The task has ended and the poller knows it no more: it may be freed. */
+typedef void relay_ended_fn(relay_task *t);
+
+/* Embedded in what is driven; zero it, then set the first two fields. */
+struct relay_task {
+    relay_drive_fn *drive;
+    relay_ended_fn *ended;
+
+    /* the poller's own */
+    relay_poller *poller;
+    struct {
+        int fd;
+        short events;
+    } watch[RELAY_TASK_FDS];
+    short revents[RELAY_TASK_FDS];
+    rpch_msec at;          /* of its timer */
+    size_t heap_at;        /* its place in the heap of timers, from 1; 0: none */
+    relay_task *ready_next;
+    bool ready;            /* it is to be driven in this turn or the next */
+    relay_task *rung_next; /* under the poller's lock */
+    relay_task *rung_prev;
+    bool rung;
+    relay_task *all_next;
+    relay_task *all_prev;
+};
+
+/* Makes a poller; freed with pool, when its thread runs no more turns. What
+ * the system says when there are no descriptors. */
+apr_status_t relay_poller_create(relay_poller **out, apr_pool_t *pool);
+
+/* Gives a task to the poller, which drives it first with no revents. Any
+ * thread; the task is the poller's until ended is called. */
+void relay_poller_add(relay_poller *p, relay_task *t);
+
+/* Has a task driven soon. Any thread; the caller knows that the task was
+ * added and has not ended (it holds a lock that drive or ended takes before
+ * the task goes). */
+void relay_poller_ring(relay_task *t);
+
+/* Has all tasks driven soon. The poller's thread only. */
+void relay_poller_ring_all(relay_poller *p);
+
+/* One turn: waits at most max_msec for events, bells and timers, and drives
+ * the tasks concerned, each once. In the poller's thread, which is the one
+ * that calls this. */
+void relay_poller_turn(relay_poller *p, int max_msec);
+
+/* Makes a running turn, or the next one, return soon. Any thread;
+ * async-signal-safe. */
+void relay_poller_wake(relay_poller *p);
+
+/* Tasks that were added and have not ended. Any thread. */
+unsigned relay_poller_count(relay_poller *p);
+
+/* Closes fd; if the calling thread is inside a turn, its poller forgets fd
+ * before. As close(2) otherwise. */
+void relay_fd_close(int fd);
+
+#endif
