@@ -180,6 +180,11 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
     return APR_SUCCESS;
 }
 
+void relay_engine_set_async(relay_engine *e, bool async)
+{
+    e->async = async;
+}
+
 static void wake_survivor(void *baton, relay_ref ref, relay_dir dead,
                           const relay_peer *peer)
 {

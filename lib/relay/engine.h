@@ -21,6 +21,7 @@ struct relay_engine {
     relay_table *table;   /* shared by all children */
     const char *dir;      /* of the broker sockets */
     server_rec *server;
+    bool async;           /* RpcProxyAsync Auto: without a worker, if it can */
 
     /* in a child only */
     apr_pool_t *pool;     /* outlives the child's own cleanups */

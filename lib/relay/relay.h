@@ -53,6 +53,11 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
                                  const char *runtime_dir, server_rec *s,
                                  apr_pool_t *pconf, const char **error);
 
+/* Whether channels are to be served without a worker thread where MPM and
+ * connection allow it (RpcProxyAsync Auto), or each in the thread of its
+ * request (Off; so it is without this call). Before children are made. */
+void relay_engine_set_async(relay_engine *e, bool async);
+
 /* Starts this child's service thread, resolver and broker. */
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s);

@@ -19,7 +19,7 @@
 #include "rpcproxy/value.h"
 
 /* How a number is written. */
-typedef enum kind { SWITCH, DURATION, SIZE, COUNT } kind;
+typedef enum kind { SWITCH, AUTO, DURATION, SIZE, COUNT } kind;
 
 typedef struct row {
     const char *name;
@@ -83,6 +83,9 @@ typedef struct row {
     ROW(RPCPROXY_CHANNEL_LIFETIME, "RpcProxyChannelLifetime", \
         SIZE, GIB, RPCH_LIFETIME_MIN, RPCH_LIFETIME_MAX, false, \
         "the Content-Length of an OUT response") \
+    ROW(RPCPROXY_ASYNC, "RpcProxyAsync", \
+        AUTO, 1, 0, 1, true, \
+        "Auto (default) serves channels without a worker where it can") \
     ROW(RPCPROXY_MAX_CONNECTIONS, "RpcProxyMaxConnections", \
         COUNT, 16384, 1, 1048576, true, \
         "virtual connections of the whole server, fixed at its start") \
@@ -196,10 +199,19 @@ static const char *allowed(apr_pool_t *p, const row *d)
     case COUNT:
         return apr_psprintf(p, "a number from %" APR_INT64_T_FMT " to %"
                             APR_INT64_T_FMT " is allowed", d->low, d->high);
+    case AUTO:
+        return "Auto or Off is allowed";
     case SWITCH:
     default:
         return "On or Off is allowed";
     }
+}
+
+/* One of two words: 1 for yes, 0 for Off. */
+static bool parse_word(const char *arg, const char *yes, int64_t *value)
+{
+    *value = strcasecmp(arg, yes) == 0;
+    return *value || strcasecmp(arg, "Off") == 0;
 }
 
 static bool parse(const row *d, const char *arg, int64_t *value)
@@ -211,10 +223,11 @@ static bool parse(const row *d, const char *arg, int64_t *value)
         return rpcproxy_value_size(arg, value);
     case COUNT:
         return rpcproxy_value_count(arg, value);
+    case AUTO:
+        return parse_word(arg, "Auto", value);
     case SWITCH:
     default:
-        *value = strcasecmp(arg, "On") == 0;
-        return *value || strcasecmp(arg, "Off") == 0;
+        return parse_word(arg, "On", value);
     }
 }
 

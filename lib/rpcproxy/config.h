@@ -21,7 +21,7 @@
 
 #define RPCPROXY_UNSET ((int64_t)-1)
 
-/* The settings that are one number: switches 0 or 1, durations in ms, sizes
+/* The settings that are one number: switches and Auto|Off 0 or 1, durations in ms, sizes
  * in bytes. Each has one row in config.c with its directive, default and
  * range. */
 typedef enum rpcproxy_setting {
@@ -39,6 +39,7 @@ typedef enum rpcproxy_setting {
     RPCPROXY_DRAIN_TIMEOUT,   /* main server only */
     RPCPROXY_RECEIVE_WINDOW,
     RPCPROXY_CHANNEL_LIFETIME,
+    RPCPROXY_ASYNC,           /* main server only */
     RPCPROXY_MAX_CONNECTIONS, /* main server only */
     RPCPROXY_MAX_PER_USER,
     RPCPROXY_MAX_PER_ADDRESS,

@@ -68,6 +68,7 @@ WRONG_MAIN = [
     ("RpcProxyMaxConnections 0", "'0'", "1 to 1048576"),
     ("RpcProxyMaxConnections many", "'many'", "1 to 1048576"),
     ("RpcProxyDrainTimeout 8d", "'8d'", "0 to 168h"),
+    ("RpcProxyAsync On", "'On'", "Auto or Off"),
 ]
 
 #: Every directive with every way to write its value.
@@ -123,12 +124,14 @@ def test_right_values(configtest, where):
 def test_right_values_of_the_server(configtest):
     code, text = configtest(server=("RpcProxyMaxConnections 1048576",
                                     "RpcProxyDrainTimeout 0",
+                                    "RpcProxyAsync auto",
                                     "RpcProxyValidPorts None"))
     assert code == 0, text
 
 
 @pytest.mark.parametrize("line", ["RpcProxyMaxConnections 5",
-                                  "RpcProxyDrainTimeout 5m"])
+                                  "RpcProxyDrainTimeout 5m",
+                                  "RpcProxyAsync Off"])
 @pytest.mark.parametrize("where", ["location", "vhost"])
 def test_server_only(configtest, line, where):
     code, text = configtest(**{where: (line,)})
