@@ -27,10 +27,13 @@ typedef struct relay_poller relay_poller;
 typedef struct relay_task relay_task;
 
 /* Does everything that can be done now. revents[i] is what was reported for
- * the descriptor named in place i since the last call (0: nothing). Fills
- * fds[RELAY_TASK_FDS] (fd -1: nothing; events as for poll(2), 0: errors only)
- * and *at, the time of the task's timer; one not after now means "again, when
- * the others have had their turn". False: the task has ended. */
+ * the descriptor named in place i since the last call (0: nothing);
+ * t->was_rung says whether its bell was rung since, and is true in the first
+ * call. Fills fds[RELAY_TASK_FDS] (all -1 before; fd -1: nothing; events as
+ * for poll(2), 0: errors only) and *at (RPCH_NEVER before), the time of the
+ * task's timer; one not after now means "again, when the others have had
+ * their turn". A descriptor that cannot be watched is reported with POLLERR
+ * soon, again and again while it is named. False: the task has ended. */
 typedef bool relay_drive_fn(relay_task *t, const short *revents,
                             rpch_msec now, struct pollfd *fds,
                             rpch_msec *at);
@@ -38,13 +41,19 @@ typedef bool relay_drive_fn(relay_task *t, const short *revents,
 /* The task has ended and the poller knows it no more: it may be freed. */
 typedef void relay_ended_fn(relay_task *t);
 
-/* Embedded in what is driven; zero it, then set the first two fields. */
+/* Embedded in what is driven; zero it, then set the first two fields. A
+ * descriptor belongs to one task: of two that name it, the later one is told
+ * what happens. */
 struct relay_task {
     relay_drive_fn *drive;
     relay_ended_fn *ended;
+    bool was_rung;         /* for drive to read */
 
     /* the poller's own */
-    relay_poller *poller;
+    bool ready;            /* it is to be driven in this turn or the next */
+    bool rung;             /* under the poller's lock, as the next */
+    bool ending;
+    relay_poller *poller;  /* atomic */
     struct {
         int fd;
         short events;
@@ -53,10 +62,8 @@ struct relay_task {
     rpch_msec at;          /* of its timer */
     size_t heap_at;        /* its place in the heap of timers, from 1; 0: none */
     relay_task *ready_next;
-    bool ready;            /* it is to be driven in this turn or the next */
-    relay_task *rung_next; /* under the poller's lock */
+    relay_task *rung_next; /* under the poller's lock, as all that follow */
     relay_task *rung_prev;
-    bool rung;
     relay_task *all_next;
     relay_task *all_prev;
 };
@@ -69,12 +76,12 @@ apr_status_t relay_poller_create(relay_poller **out, apr_pool_t *pool);
  * thread; the task is the poller's until ended is called. */
 void relay_poller_add(relay_poller *p, relay_task *t);
 
-/* Has a task driven soon. Any thread; the caller knows that the task was
- * added and has not ended (it holds a lock that drive or ended takes before
- * the task goes). */
+/* Has a task driven soon. Any thread; the caller knows that the task is there
+ * (it holds a lock that drive or ended takes before the task goes). A task
+ * that was not added yet needs no bell, for its first drive is one. */
 void relay_poller_ring(relay_task *t);
 
-/* Has all tasks driven soon. The poller's thread only. */
+/* Rings all tasks. Any thread. */
 void relay_poller_ring_all(relay_poller *p);
 
 /* One turn: waits at most max_msec for events, bells and timers, and drives
@@ -90,7 +97,7 @@ void relay_poller_wake(relay_poller *p);
 unsigned relay_poller_count(relay_poller *p);
 
 /* Closes fd; if the calling thread is inside a turn, its poller forgets fd
- * before. As close(2) otherwise. */
+ * before, and what was reported for it. As close(2) otherwise. */
 void relay_fd_close(int fd);
 
 #endif
