@@ -79,12 +79,22 @@ static void child_stopping(apr_pool_t *pchild, int graceful)
         relay_engine_child_stopping(rpcproxy_engine(), graceful != 0);
 }
 
+/* In the worker, when it is about to leave a connection alone: for a channel
+ * that is the moment in which the reactor takes it over. */
+static void suspend_connection(conn_rec *c, request_rec *r)
+{
+    if (rpcproxy_engine() != NULL)
+        relay_engine_suspended(rpcproxy_engine(), c);
+}
+
 static void register_hooks(apr_pool_t *p)
 {
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_suspend_connection(suspend_connection, NULL, NULL,
+                               APR_HOOK_REALLY_LAST);
     /* when a request's configuration is known, before authentication */
     ap_hook_header_parser(rpcproxy_header_parser, NULL, NULL,
                           APR_HOOK_MIDDLE);

@@ -58,7 +58,8 @@ static long to_client(void *baton, const uint8_t *p, size_t len)
 }
 
 relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
-                                    const relay_job *job, apr_status_t *rv)
+                                    const relay_job *job, relay_task *bell,
+                                    apr_status_t *rv)
 {
     relay_channel *ch = apr_pcalloc(r->pool, sizeof(*ch));
     rpch_msec now = relay_now();
@@ -92,7 +93,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
                       job->dir == RELAY_OUT ? to_client
                                             : relay_channel_to_server,
                       ch, e->blocks);
-    relay_client_init(&ch->client, r);
+    relay_client_init(&ch->client, r, bell != NULL);
     return ch;
 }
 

@@ -15,6 +15,7 @@
 
 #include "relay/client_io.h"
 #include "relay/engine.h"
+#include "relay/poller.h"
 #include "relay/succession.h"
 #include "relay/writer.h"
 #include "rpch/server.h"
@@ -95,10 +96,12 @@ typedef struct relay_channel {
     const char *end_state;   /* the half's state before it finished */
 } relay_channel;
 
-/* A new channel for r, allocated from its pool. NULL when the registry has
- * no room for it (descriptors), with *rv. */
+/* A new channel for r, allocated from its pool. bell: the task of the poller
+ * that will drive it, or NULL for a loop of its own. NULL when the registry
+ * has no room for it (descriptors), with *rv. */
 relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
-                                    const relay_job *job, apr_status_t *rv);
+                                    const relay_job *job, relay_task *bell,
+                                    apr_status_t *rv);
 
 /* Does everything that can be done now. revents[i] is what poll reported for
  * descriptor i (0 when it was not polled). */

@@ -69,7 +69,7 @@ static size_t batch_of(const server_rec *s)
     return threshold < 512 ? 256 : threshold / 4 * 3;
 }
 
-void relay_client_init(relay_client *cl, request_rec *r)
+void relay_client_init(relay_client *cl, request_rec *r, bool async)
 {
     memset(cl, 0, sizeof(*cl));
     cl->r = r;
@@ -83,6 +83,7 @@ void relay_client_init(relay_client *cl, request_rec *r)
     cl->out = apr_brigade_create(r->pool, cl->c->bucket_alloc);
     cl->batch = batch_of(r->connection->base_server);
     cl->readable = true;
+    cl->async = async;
     remove_reqtimeout(r);
 }
 
@@ -237,7 +238,9 @@ void relay_client_done(relay_client *cl)
     apr_brigade_cleanup(cl->out);
     /* A client that goes on sending would hold the worker for 30 s more. */
     apr_table_setn(cl->c->notes, "short-lingering-close", "1");
-    if ((cl->gone && !cl->refused) || relay_client_blocked(cl))
+    if ((cl->gone && !cl->refused)
+        || (relay_client_blocked(cl) && !cl->async))
         cl->c->aborted = 1;
-    apr_socket_timeout_set(cl->socket, cl->saved_timeout);
+    if (!cl->async)
+        apr_socket_timeout_set(cl->socket, cl->saved_timeout);
 }

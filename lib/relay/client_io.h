@@ -38,11 +38,13 @@ typedef struct relay_client {
     bool junk;                /* bytes after the body: no longer watched */
     bool gone;                /* closed or failed */
     bool refused;             /* a filter answered the request itself (413) */
+    bool async;               /* nobody will wait for the client afterwards */
 } relay_client;
 
 /* Makes the connection non-blocking and takes mod_reqtimeout's input filter
- * out of the way; its body timer would end a quiet channel. */
-void relay_client_init(relay_client *cl, request_rec *r);
+ * out of the way; its body timer would end a quiet channel. async: a reactor
+ * has the connection until its end. */
+void relay_client_init(relay_client *cl, request_rec *r, bool async);
 
 /* The next contiguous body bytes, *len of them, borrowed until
  * relay_client_take; NULL when there are none now (readable is then false),
@@ -79,9 +81,9 @@ void relay_client_push(relay_client *cl);
  * its connection is closed after the handler. */
 void relay_client_drop(relay_client *cl);
 
-/* Puts the connection's timeout back. A client that is gone, or that does not
- * take what waits for it, is not waited for any more: its connection is
- * aborted. */
+/* The request is over. A client that is gone is not waited for any more: its
+ * connection is aborted. Unless async, the connection's timeout is put back,
+ * and the same goes for a client that does not take what waits for it. */
 void relay_client_done(relay_client *cl);
 
 #endif

@@ -32,6 +32,7 @@
 #include <unixd.h>
 
 #include "relay/clock.h"
+#include "relay/reactor.h"
 
 /* What outlives restarts. Nothing in it may have a cleanup of ours in the
  * process pool: at the end of httpd the module's code is gone before that
@@ -233,6 +234,7 @@ static apr_status_t child_exit(void *data)
     relay_engine *e = data;
     struct timespec ms = { 0, 1000000 };
     int i;
+    relay_reactor_stop(e);
     __atomic_store_n(&e->stopping, 1, __ATOMIC_RELEASE);
     relay_table_child_leave(e->table, &e->self);
     relay_broker_unlink(e->broker);
@@ -273,6 +275,8 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
         return rv;
     pin_code();
     rv = start_service(e);
+    if (rv == APR_SUCCESS)
+        rv = relay_reactor_start(e);
     if (rv == APR_SUCCESS)
         apr_pool_pre_cleanup_register(pchild, e, child_exit);
     return rv;

@@ -30,8 +30,10 @@ struct relay_engine {
     relay_broker *broker;
     relay_resolver *resolver;
     relay_blocks *blocks;
+    struct relay_poller *poller; /* of the reactor; NULL: there is none */
     int stopping;         /* atomic: the service thread is to park */
     int parked;           /* atomic: it touches nothing any more */
+    int reactor_parked;   /* atomic: neither does the reactor */
     int full_logged;      /* atomic: the full table was logged once */
     int stopped;          /* atomic: the child stops at once */
     bool threaded;        /* an MPM whose hooks may take locks */

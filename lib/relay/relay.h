@@ -67,8 +67,9 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
  * MPM without threads, which may call it in a signal handler. */
 void relay_engine_child_stopping(relay_engine *e, bool graceful);
 
-/* Serves one channel request to its end and returns what a handler returns.
- * Answers, the closing of the connection, notes and log lines are all done. */
+/* Serves one channel request and returns what a handler returns. Answers, the
+ * closing of the connection, notes and log lines are all done; when the child
+ * has a reactor, by it, behind SUSPENDED. */
 int relay_serve(relay_engine *e, request_rec *r, const relay_job *job);
 
 /* Serves one request of version 1 (RPC_CONNECT), in the same way. job->dir and
@@ -76,6 +77,10 @@ int relay_serve(relay_engine *e, request_rec *r, const relay_job *job);
  * the server's banner, limits.drain_timeout is how long a server may be silent
  * whose client sends no more. */
 int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job);
+
+/* In the suspend_connection hook, for every suspension: a connection that has
+ * a request of ours goes to the reactor. */
+void relay_engine_suspended(relay_engine *e, conn_rec *c);
 
 /* Counters for the status page. */
 void relay_engine_stats(relay_engine *e, relay_stats *out);

@@ -1,40 +1,130 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * serve.c - the request-thread loop: one channel, one poll, one worker. The
- * channel's code does not know it; a reactor can drive the same steps.
+ * serve.c - who drives a stream: the child's reactor, or the request's own
+ * thread with one poll and one worker. Channels and tunnels do not know it.
  */
 #include "relay/channel.h"
 #include "relay/clock.h"
+#include "relay/reactor.h"
+#include "relay/tunnel.h"
 
-static void run(relay_channel *ch)
+static void step_channel(void *stream, const short *revents, rpch_msec now)
 {
-    struct pollfd fds[RELAY_FD_MAX];
-    short revents[RELAY_FD_MAX] = { 0 };
+    relay_channel_step(stream, revents, now);
+}
+
+static bool is_channel_finished(const void *stream)
+{
+    return ((const relay_channel *)stream)->finished;
+}
+
+static rpch_msec channel_interest(void *stream, struct pollfd *fds,
+                                  rpch_msec now)
+{
+    return relay_channel_interest(stream, fds, now);
+}
+
+static void fail_channel(void *stream, const char *reason)
+{
+    relay_channel_fail(stream, RPCH_E_CLOSED, reason, NULL);
+}
+
+static int end_channel(void *stream)
+{
+    return relay_channel_end(stream);
+}
+
+static const relay_driver channel_driver = {
+    RELAY_FD_EVENT, step_channel, is_channel_finished, channel_interest,
+    fail_channel, end_channel
+};
+
+static void step_tunnel(void *stream, const short *revents, rpch_msec now)
+{
+    relay_tunnel_step(stream, revents, now);
+}
+
+static bool is_tunnel_finished(const void *stream)
+{
+    return ((const relay_tunnel *)stream)->finished;
+}
+
+static rpch_msec tunnel_interest(void *stream, struct pollfd *fds,
+                                 rpch_msec now)
+{
+    return relay_tunnel_interest(stream, fds, now);
+}
+
+static void fail_tunnel(void *stream, const char *reason)
+{
+    relay_tunnel_fail(stream, RPCH_E_CLOSED, reason, NULL);
+}
+
+static int end_tunnel(void *stream)
+{
+    return relay_tunnel_end(stream);
+}
+
+static const relay_driver tunnel_driver = {
+    RELAY_TUNNEL_FD_EVENT, step_tunnel, is_tunnel_finished, tunnel_interest,
+    fail_tunnel, end_tunnel
+};
+
+/* The request-thread loop. */
+static int run(relay_engine *e, const relay_driver *d, void *stream)
+{
+    struct pollfd fds[RELAY_TASK_FDS];
+    short revents[RELAY_TASK_FDS] = { 0 };
     rpch_msec now = relay_now(), at;
     int i, n;
+    for (i = 0; i < RELAY_TASK_FDS; i++)
+        fds[i].fd = -1;
     for (;;) {
-        relay_channel_step(ch, revents, now);
-        if (ch->finished)
-            return;
-        at = relay_channel_interest(ch, fds, now);
-        n = poll(fds, RELAY_FD_MAX,
+        d->step(stream, revents, now);
+        if (d->is_finished(stream))
+            return d->end(stream);
+        at = d->interest(stream, fds, now);
+        n = poll(fds, RELAY_TASK_FDS,
                  relay_poll_timeout(at, relay_now(), RELAY_POLL_CAP));
-        for (i = 0; i < RELAY_FD_MAX; i++)
+        for (i = 0; i < RELAY_TASK_FDS; i++)
             revents[i] = n > 0 ? fds[i].revents : 0;
-        relay_engine_look_for_stop(ch->engine);
+        relay_engine_look_for_stop(e);
         now = relay_now();
     }
+}
+
+static int serve(relay_engine *e, relay_stream *s, const relay_driver *d,
+                 void *stream)
+{
+    return s ? relay_reactor_submit(s, d, stream) : run(e, d, stream);
 }
 
 int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
 {
     apr_status_t rv;
-    relay_channel *ch = relay_channel_create(e, r, job, &rv);
+    relay_stream *s = relay_reactor_prepare(e, r);
+    relay_channel *ch = relay_channel_create(e, r, job, relay_reactor_bell(s),
+                                             &rv);
     if (ch == NULL) {
+        relay_reactor_cancel(s);
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0303: no descriptors for another "
                    "channel; raise the limit of open files");
         return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
-    run(ch);
-    return relay_channel_end(ch);
+    return serve(e, s, &channel_driver, ch);
+}
+
+int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
+{
+    apr_status_t rv;
+    relay_stream *s = relay_reactor_prepare(e, r);
+    relay_tunnel *t = relay_tunnel_create(e, r, job, relay_reactor_bell(s),
+                                          &rv);
+    if (t == NULL) {
+        relay_reactor_cancel(s);
+        RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0357: no descriptors for another "
+                   "connection; raise the limit of open files");
+        return relay_answer_error(r, 0x6bb, job->extended_errors);
+    }
+    return serve(e, s, &tunnel_driver, t);
 }

@@ -38,7 +38,8 @@ static void log_machine(void *baton, int level, const char *what,
 }
 
 relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
-                                  const relay_job *job, apr_status_t *rv)
+                                  const relay_job *job, relay_task *bell,
+                                  apr_status_t *rv)
 {
     relay_tunnel *t = apr_pcalloc(r->pool, sizeof(*t));
     rpch_msec now = relay_now();
@@ -59,7 +60,7 @@ relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
     rpch_mixed_init(&t->m, &job->limits,
                     job->kind == RELAY_NCACN_IP_TCP ? RPCH_JOINED : 0,
                     log_machine, t, now);
-    relay_client_init(&t->client, r);
+    relay_client_init(&t->client, r, bell != NULL);
     return t;
 }
 
@@ -382,28 +383,3 @@ rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
     return at;
 }
 
-int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
-{
-    struct pollfd fds[RELAY_TUNNEL_FD_MAX];
-    short revents[RELAY_TUNNEL_FD_MAX] = { 0 };
-    rpch_msec at;
-    apr_status_t rv;
-    int i, n;
-    relay_tunnel *t = relay_tunnel_create(e, r, job, &rv);
-    if (t == NULL) {
-        RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0357: no descriptors for another "
-                   "connection; raise the limit of open files");
-        return relay_answer_error(r, 0x6bb, job->extended_errors);
-    }
-    for (;;) {
-        relay_tunnel_step(t, revents, relay_now());
-        if (t->finished)
-            return relay_tunnel_end(t);
-        at = relay_tunnel_interest(t, fds, relay_now());
-        n = poll(fds, RELAY_TUNNEL_FD_MAX,
-                 relay_poll_timeout(at, relay_now(), RELAY_POLL_CAP));
-        for (i = 0; i < RELAY_TUNNEL_FD_MAX; i++)
-            revents[i] = n > 0 ? fds[i].revents : 0;
-        relay_engine_look_for_stop(e);
-    }
-}

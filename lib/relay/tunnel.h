@@ -19,6 +19,7 @@
 
 #include "relay/client_io.h"
 #include "relay/engine.h"
+#include "relay/poller.h"
 #include "rpch/mixed.h"
 
 /* The descriptors of a tunnel, in the order of relay_tunnel_interest. */
@@ -74,10 +75,12 @@ typedef struct relay_tunnel {
     int end_state;            /* the machine's state before it finished */
 } relay_tunnel;
 
-/* A new tunnel for r, allocated from its pool. NULL when the registry has no
- * room for it (descriptors), with *rv. */
+/* A new tunnel for r, allocated from its pool. bell: the task of the poller
+ * that will drive it, or NULL for a loop of its own. NULL when the registry
+ * has no room for it (descriptors), with *rv. */
 relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
-                                  const relay_job *job, apr_status_t *rv);
+                                  const relay_job *job, relay_task *bell,
+                                  apr_status_t *rv);
 
 /* Does everything that can be done now. revents[i] is what poll reported for
  * descriptor i (0 when it was not polled). */
