@@ -52,6 +52,9 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
         ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s, "RPX0001: %s", error);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    relay_engine_set_max_channels(engine,
+                                  (uint32_t)rpcproxy_get_of_server(
+                                      s, RPCPROXY_MAX_CHANNELS_PER_CHILD));
     relay_engine_set_async(engine,
                            rpcproxy_get_of_server(s, RPCPROXY_ASYNC) != 0);
     rpcproxy_set_engine(s, engine);

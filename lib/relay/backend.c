@@ -192,6 +192,7 @@ static void begin(relay_channel *ch, rpch_msec now)
     bool heir = relay_half_is_successor(&ch->half);
     relay_claim c;
     ch->claimed = true;
+    relay_engine_heard(ch->engine, ch->job);
     name_connection(ch);
     make_claim(ch, &c); /* the identity, which a successor is known by */
     ch->open_deadline = now + ch->job->limits.open_timeout;

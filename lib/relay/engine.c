@@ -258,6 +258,7 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
     apr_status_t rv = apr_pool_create_unmanaged_ex(&e->pool, NULL, NULL);
     ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
     e->threaded = threaded != AP_MPMQ_NOT_SUPPORTED;
+    relay_engine_measure(e);
     relay_table_child_bury(e->table, (uint32_t)getpid());
     if (rv == APR_SUCCESS)
         rv = relay_table_child_enter(e->table, &e->self);

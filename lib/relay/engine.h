@@ -8,6 +8,7 @@
 
 #include "relay/broker.h"
 #include "relay/relay.h"
+#include "relay/room.h"
 #include "relay/sendq.h"
 
 /* Free blocks that a child keeps for its queues: 4 MiB. */
@@ -22,6 +23,7 @@ struct relay_engine {
     const char *dir;      /* of the broker sockets */
     server_rec *server;
     bool async;           /* RpcProxyAsync Auto: without a worker, if it can */
+    unsigned max_channels; /* of one child; 0: as descriptors allow */
 
     /* in a child only */
     apr_pool_t *pool;     /* outlives the child's own cleanups */
@@ -30,6 +32,8 @@ struct relay_engine {
     relay_broker *broker;
     relay_resolver *resolver;
     relay_blocks *blocks;
+    relay_room room;
+    unsigned loop_files;  /* descriptors that a loop needs for a channel */
     struct relay_poller *poller; /* of the reactor; NULL: there is none */
     int stopping;         /* atomic: the service thread is to park */
     int parked;           /* atomic: it touches nothing any more */
@@ -43,6 +47,12 @@ struct relay_engine {
 /* Longest sleep of a loop in a request thread, ms: a child of prefork that is
  * to stop is noticed that late. */
 #define RELAY_POLL_CAP 2000
+
+/* In a new child: measures its room for channels. */
+void relay_engine_measure(relay_engine *e);
+
+/* The channel's first PDU has come, and it is about to be claimed. */
+void relay_engine_heard(relay_engine *e, const relay_job *job);
 
 /* Asks whether the child is to stop, and then says so as
  * relay_engine_child_stopping does: under prefork no hook tells a child whose

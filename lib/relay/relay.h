@@ -12,6 +12,7 @@
 #include <httpd.h>
 
 #include "relay/connector.h"
+#include "relay/room.h"
 #include "relay/table.h"
 
 typedef struct relay_engine relay_engine;
@@ -40,6 +41,7 @@ typedef struct relay_job {
     uint32_t max_per_user;     /* channels; 0: no limit */
     uint32_t max_per_address;
     bool extended_errors;      /* EEInfo in error responses */
+    relay_seat *seat;          /* by relay_engine_admit */
 } relay_job;
 
 /* Makes the engine: the table and the directory of the broker sockets.
@@ -58,6 +60,11 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
  * request (Off; so it is without this call). Before children are made. */
 void relay_engine_set_async(relay_engine *e, bool async);
 
+/* Sets how many channels one child may have; 0 (so it is without this call):
+ * as many as its limit of open files has room for. Before children are
+ * made. */
+void relay_engine_set_max_channels(relay_engine *e, uint32_t max);
+
 /* Starts this child's service thread, resolver and broker. */
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s);
@@ -66,6 +73,12 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
  * timeouts, or at once when the stop is not graceful. Takes no lock under an
  * MPM without threads, which may call it in a signal handler. */
 void relay_engine_child_stopping(relay_engine *e, bool graceful);
+
+/* Finds a place for the channel that job is to become, before anything is
+ * made for it; the place is given back when the connection's pool goes. False
+ * when there is none, which was logged then (the full child once a minute): to
+ * be answered with 6bb. */
+bool relay_engine_admit(relay_engine *e, request_rec *r, relay_job *job);
 
 /* Serves one channel request and returns what a handler returns. Answers, the
  * closing of the connection, notes and log lines are all done; when the child

@@ -79,6 +79,7 @@ static void claim(relay_tunnel *t)
     relay_ref second;
     relay_claim c;
     const char *wrong;
+    relay_engine_heard(t->engine, t->job);
     make_claim(t, &c);
     c.dir = RELAY_IN;
     wrong = claim_text(t, relay_table_claim(t->engine->table, &c, &t->ref));

@@ -89,6 +89,9 @@ typedef struct row {
     ROW(RPCPROXY_MAX_CONNECTIONS, "RpcProxyMaxConnections", \
         COUNT, 16384, 1, 1048576, true, \
         "virtual connections of the whole server, fixed at its start") \
+    ROW(RPCPROXY_MAX_CHANNELS_PER_CHILD, "RpcProxyMaxChannelsPerChild", \
+        COUNT, 0, 0, 1048576, true, \
+        "channels of one child process; 0: as its descriptors allow") \
     ROW(RPCPROXY_MAX_PER_USER, "RpcProxyMaxPerUser", \
         COUNT, 128, 0, UINT32_MAX, false, \
         "channels that one user may have; 0: no limit") \

@@ -41,6 +41,7 @@ typedef enum rpcproxy_setting {
     RPCPROXY_CHANNEL_LIFETIME,
     RPCPROXY_ASYNC,           /* main server only */
     RPCPROXY_MAX_CONNECTIONS, /* main server only */
+    RPCPROXY_MAX_CHANNELS_PER_CHILD, /* main server only */
     RPCPROXY_MAX_PER_USER,
     RPCPROXY_MAX_PER_ADDRESS,
     RPCPROXY_SETTINGS

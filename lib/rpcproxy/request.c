@@ -404,9 +404,15 @@ static relay_job *make_job(const entry *e)
         (uint32_t)rpcproxy_get(conf, RPCPROXY_MAX_PER_ADDRESS);
     job->extended_errors = rpcproxy_get(conf, RPCPROXY_EXTENDED_ERRORS) != 0;
     apr_table_setn(r->subprocess_env, "RPC_TARGET", target);
-    apr_table_setn(r->subprocess_env, "RPC_CHANNEL",
-                   e->version1 ? "v1" : e->dir == RELAY_IN ? "in" : "out");
     return job;
+}
+
+/* For logs and programs, once it is a channel. */
+static void note_channel(const entry *e, const relay_job *job)
+{
+    apr_table_setn(e->r->subprocess_env, "RPC_CHANNEL",
+                   e->version1 ? "v1" : job->dir == RELAY_IN ? "in" : "out");
+    note_pragma(e->r);
 }
 
 /* The engine reads without blocking, which never sends the interim response
@@ -439,7 +445,10 @@ static int relay(const entry *e)
             e->r, 0x6bb, rpcproxy_get(e->conf, RPCPROXY_EXTENDED_ERRORS) != 0);
     }
     job = make_job(e);
-    note_pragma(e->r);
+    if (!relay_engine_admit(engine, e->r, job)) {
+        return relay_answer_error(e->r, 0x6bb, job->extended_errors);
+    }
+    note_channel(e, job);
     send_continue(e->r);
     return e->version1 ? relay_tunnel_serve(engine, e->r, job)
                        : relay_serve(engine, e->r, job);

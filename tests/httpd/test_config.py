@@ -69,6 +69,7 @@ WRONG_MAIN = [
     ("RpcProxyMaxConnections many", "'many'", "1 to 1048576"),
     ("RpcProxyDrainTimeout 8d", "'8d'", "0 to 168h"),
     ("RpcProxyAsync On", "'On'", "Auto or Off"),
+    ("RpcProxyMaxChannelsPerChild -1", "'-1'", "0 to 1048576"),
 ]
 
 #: Every directive with every way to write its value.
@@ -125,12 +126,14 @@ def test_right_values_of_the_server(configtest):
     code, text = configtest(server=("RpcProxyMaxConnections 1048576",
                                     "RpcProxyDrainTimeout 0",
                                     "RpcProxyAsync auto",
+                                    "RpcProxyMaxChannelsPerChild 0",
                                     "RpcProxyValidPorts None"))
     assert code == 0, text
 
 
 @pytest.mark.parametrize("line", ["RpcProxyMaxConnections 5",
                                   "RpcProxyDrainTimeout 5m",
+                                  "RpcProxyMaxChannelsPerChild 9",
                                   "RpcProxyAsync Off"])
 @pytest.mark.parametrize("where", ["location", "vhost"])
 def test_server_only(configtest, line, where):
