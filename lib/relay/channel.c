@@ -16,6 +16,7 @@
 #include <http_protocol.h>
 #include <netinet/in.h>
 
+#include "relay/call.h"
 #include "relay/clock.h"
 #include "relay/trace.h"
 
@@ -72,8 +73,8 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
     ch->server_fd = -1;
     ch->last_rpc = now;
     ch->open_deadline = ch->idle_deadline = RPCH_NEVER;
-    ch->stall_deadline = ch->drain_deadline = RPCH_NEVER;
-    ch->retry = RPCH_NEVER;
+    ch->stall_deadline = ch->retry = RPCH_NEVER;
+    relay_drain_init(&ch->drain);
     relay_link_init(&ch->link);
     relay_sendq_init(&ch->held, e->blocks);
     apr_table_setn(r->subprocess_env, "RPC_CONNECTION", "-");
@@ -149,6 +150,14 @@ static void client_ended(relay_channel *ch)
     relay_half_client_closed(&ch->half);
 }
 
+/* IN: an RPC PDU comes, and nothing of it was passed on yet. */
+static void note_request(relay_channel *ch, const rpch_step *step)
+{
+    relay_trace_bind(ch->engine, ch->r, "IN", step);
+    if (step->first && ch->ref.generation && relay_call_begins(step->pass))
+        relay_table_call_began(ch->engine->table, ch->ref);
+}
+
 static void read_client(relay_channel *ch, rpch_msec now)
 {
     const uint8_t *p;
@@ -162,7 +171,7 @@ static void read_client(relay_channel *ch, rpch_msec now)
         if (relay_half_client_recv(&ch->half, p, len, &step, now) != RPCH_OK)
             return;
         if (ch->half.dir == RELAY_IN)
-            relay_trace_bind(ch->engine, ch->r, "IN", &step);
+            note_request(ch, &step);
         if (step.pass)
             relay_writer_pass(&ch->writer, &step, now);
         if (step.used == 0)
@@ -215,6 +224,9 @@ static void note_open(relay_channel *ch)
 static void note_rpc(relay_channel *ch, rpch_msec now)
 {
     relay_counters c = relay_half_counters(&ch->half);
+    /* An answer that waits in httpd's filters has not left. */
+    if (ch->client.out_bytes == 0 && !relay_client_blocked(&ch->client))
+        relay_channel_note_answers(ch);
     if (c.rpc_pdus == ch->rpc_pdus_seen)
         return;
     ch->rpc_pdus_seen = c.rpc_pdus;
@@ -463,9 +475,9 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     at = earliest(at, earliest(ch->open_deadline, ch->retry));
     at = earliest(at, relay_channel_role_deadline(ch));
     at = earliest(at, earliest(ch->idle_deadline, ch->stall_deadline));
-    at = earliest(at, ch->drain_deadline);
+    at = earliest(at, relay_drain_deadline(&ch->drain));
     if (ch->lingering)
-        at = earliest(ch->stall_deadline, ch->drain_deadline);
+        at = earliest(ch->stall_deadline, ch->drain.last);
     if (ch->again || (ch->client.readable && !ch->client.gone
                       && !ch->client.body_done && client_is_read(ch))
         || (ch->server_readable && server & POLLIN))

@@ -14,6 +14,7 @@
 #include <poll.h>
 
 #include "relay/client_io.h"
+#include "relay/drain.h"
 #include "relay/engine.h"
 #include "relay/poller.h"
 #include "relay/succession.h"
@@ -86,9 +87,10 @@ typedef struct relay_channel {
     rpch_msec open_deadline; /* both halves open, RPCH_NEVER afterwards */
     rpch_msec idle_deadline;
     rpch_msec stall_deadline;
-    rpch_msec drain_deadline;
+    relay_drain drain;
     rpch_msec last_rpc;      /* of this half */
     uint64_t rpc_pdus_seen;  /* what last_rpc stands for */
+    uint64_t answers_seen;   /* OUT: of the writer's, told to the table */
 
     unsigned rpc_error;      /* the code of a 503, 0: 6ba */
     const char *cause;       /* for logs; NULL: the machine's reason */
@@ -124,6 +126,9 @@ rpch_msec relay_channel_role_deadline(const relay_channel *ch);
 /* Sets the timers that follow from what is open and what waits. progress: a
  * receiver took some of what was waiting. */
 void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now);
+
+/* OUT: tells the table of the answers that the writer has written. */
+void relay_channel_note_answers(relay_channel *ch);
 
 /* Ends a finished channel: answer, table, log lines, descriptors. Returns
  * what the handler returns. */

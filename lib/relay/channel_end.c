@@ -83,7 +83,7 @@ static const char *server_misdeed(relay_channel *ch)
         return known && peer.state == RELAY_HALF_FAILED
              ? NULL : "closed the connection";
     if (relay_half_core(&ch->half)->status == RPCH_E_TIMEOUT && known
-        && peer.state != RELAY_HALF_NONE)
+        && peer.state != RELAY_HALF_NONE && !ch->drain.ended)
         return "was silent";
     return NULL;
 }
@@ -218,9 +218,26 @@ static void close_server(relay_channel *ch)
     }
 }
 
+/* When a timer of ours has ended the other half, client and native server
+ * close this one: that is not why it ends. A joined half is told. */
+static void look_for_cause(relay_channel *ch)
+{
+    char text[RELAY_CAUSE_MAX];
+    relay_peer peer;
+    if (relay_half_core(&ch->half)->status == RPCH_E_CLOSED
+        && ch->cause == NULL && ch->ref.generation
+        && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer)
+        && peer.state == RELAY_HALF_FAILED && peer.status == RPCH_E_TIMEOUT
+        && relay_table_cause(ch->engine->table, ch->ref, text))
+        ch->cause = apr_pstrcat(ch->r->pool, "the other half ended: ", text,
+                                NULL);
+}
+
 int relay_channel_end(relay_channel *ch)
 {
     int rc;
+    look_for_cause(ch);
+    relay_channel_note_answers(ch);
     apr_table_setn(ch->r->notes, "RPC_END", cause_of(ch));
     doubt_server(ch);
     relay_channel_succession_end(ch);

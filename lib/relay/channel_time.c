@@ -7,8 +7,6 @@
  * Whatever a channel holds is either wanted by a descriptor that is polled
  * or under the stall timer.
  */
-#include <apr_general.h>
-
 #include "relay/channel.h"
 
 static bool lane_waits(const rpch_lane *lane)
@@ -41,6 +39,35 @@ static void expire_idle(relay_channel *ch, rpch_msec now)
                            "no call for RpcProxyIdleTimeout", NULL);
 }
 
+/* Ending now could cost a call, or it cannot be told. What is not open yet, or
+ * just passes from one channel to another, has other timers, and soon shows
+ * what it is. */
+static bool is_busy(relay_channel *ch)
+{
+    return !relay_half_is_open(&ch->half) || pending(ch)
+        || relay_channel_is_arriving(ch) || relay_channel_is_leaving(ch)
+        || ch->ref.generation == 0
+        || relay_table_is_calling(ch->engine->table, ch->ref);
+}
+
+static void expire_drain(relay_channel *ch, rpch_msec now)
+{
+    const char *cause = relay_drain_look(&ch->drain, is_busy(ch), now);
+    if (cause)
+        relay_channel_fail(ch, RPCH_E_TIMEOUT, cause, NULL);
+}
+
+void relay_channel_note_answers(relay_channel *ch)
+{
+    uint64_t ended = ch->writer.calls_ended;
+    if (ch->half.dir != RELAY_OUT || ended == ch->answers_seen)
+        return;
+    if (ch->ref.generation)
+        relay_table_calls_ended(ch->engine->table, ch->ref,
+                                (uint32_t)(ended - ch->answers_seen));
+    ch->answers_seen = ended;
+}
+
 rpch_msec relay_channel_role_deadline(const relay_channel *ch)
 {
     if (!ch->joined || ch->half.dir != RELAY_OUT
@@ -58,7 +85,7 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
 {
     if (ch->lingering) {
         ch->linger_over = is_stopped(ch) || ch->stall_deadline <= now
-            || ch->drain_deadline <= now;
+            || ch->drain.last <= now;
         return;
     }
     if (is_stopped(ch))
@@ -75,10 +102,8 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT,
                            "the other half did not come or open within "
                            "RpcProxyHandshakeTimeout", NULL);
-    if (ch->drain_deadline <= now)
-        relay_channel_fail(ch, RPCH_E_TIMEOUT,
-                           "httpd was restarted and RpcProxyDrainTimeout "
-                           "is over", NULL);
+    if (relay_drain_deadline(&ch->drain) <= now)
+        expire_drain(ch, now);
     if (ch->stall_deadline <= now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT, "the receiver took nothing "
                            "for RpcProxyStallTimeout", NULL);
@@ -86,22 +111,29 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         expire_idle(ch, now);
 }
 
-/* A channel of a stopping child gets a deadline within the drain timeout,
- * spread so that not all clients come back at once. */
+/* Both halves of a connection have the same moments, also in two children:
+ * they go by its cookie, under the table's key. One that has no cookie yet has
+ * all the time that there is, if its handshake's timer does not end it. */
 static void note_draining(relay_channel *ch)
 {
     rpch_msec since = __atomic_load_n(&ch->engine->draining, __ATOMIC_ACQUIRE);
-    uint32_t random = 0;
-    if (since == 0 || ch->drain_deadline != RPCH_NEVER)
+    const rpch_cookie *vc = relay_half_vc(&ch->half);
+    uint64_t random = UINT64_MAX;
+    relay_hash h;
+    if (since == 0 || relay_drain_begun(&ch->drain))
         return;
-    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    ch->drain_deadline = since + ch->job->drain_timeout / 2
-        + (ch->job->drain_timeout / 2) * (random >> 16) / 65536;
+    relay_table_hash(ch->engine->table, vc->b, sizeof(vc->b), &h);
+    /* Not the bytes that logs show. */
+    if (ch->claimed)
+        memcpy(&random, h.b + sizeof(h.b) - sizeof(random), sizeof(random));
+    relay_drain_begin(&ch->drain, since, ch->job->drain_timeout, random);
 }
 
 void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now)
 {
     note_draining(ch);
+    if (ch->drain.waited && !ch->drain.ended)
+        relay_drain_note(&ch->drain, is_busy(ch), now);
     if (ch->lingering && ch->stall_deadline != RPCH_NEVER)
         return;
     if (!ch->lingering

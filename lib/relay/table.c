@@ -148,12 +148,14 @@ static void occupy(relay_table *t, relay_entry *e, const relay_claim *c)
         e->vc.identity = c->identity;
         e->vc.kind = (uint32_t)c->kind;
         e->vc.since = now;
+        relay_calls_reset(&e->calls);
     }
     __atomic_store_n(&e->touched, now, __ATOMIC_RELAXED);
     /* A half that comes back from another proxy keeps its counters. */
     relay_tenure_of(h)->owner = c->owner;
     h->status = RPCH_OK;
     h->successor = c->successor;
+    e->vc.elsewhere = e->vc.elsewhere || c->successor;
     relay_half_set(t, e, c->dir, RELAY_HALF_OPENING);
     if (e->use == RELAY_USE_MAKING) {
         relay_entry_publish(t, e);
@@ -275,35 +277,6 @@ void relay_table_address(relay_table *t, relay_ref ref, relay_addr *out)
     }
     *out = e->vc.address;
     relay_entry_unlock(t, e->bucket);
-}
-
-/* A stale reference may touch the entry's next connection when the entry
- * changes hands in between: that one is then thought a little livelier. */
-void relay_table_touch(relay_table *t, relay_ref ref, rpch_msec now)
-{
-    relay_entry *e;
-    if (!ref.generation || ref.index >= t->max) {
-        return;
-    }
-    e = &t->entry[ref.index];
-    if (__atomic_load_n(&e->generation, __ATOMIC_ACQUIRE) == ref.generation
-        && __atomic_load_n(&e->touched, __ATOMIC_RELAXED) < now) {
-        __atomic_store_n(&e->touched, now, __ATOMIC_RELAXED);
-    }
-}
-
-rpch_msec relay_table_touched(relay_table *t, relay_ref ref)
-{
-    relay_entry *e;
-    rpch_msec touched;
-    if (!ref.generation || ref.index >= t->max) {
-        return 0;
-    }
-    e = &t->entry[ref.index];
-    touched = __atomic_load_n(&e->touched, __ATOMIC_ACQUIRE);
-    return __atomic_load_n(&e->generation, __ATOMIC_ACQUIRE) == ref.generation
-               ? touched
-               : 0;
 }
 
 static void summarize(relay_entry *e, relay_summary *out)

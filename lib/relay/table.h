@@ -201,6 +201,21 @@ void relay_table_touch(relay_table *t, relay_ref ref, rpch_msec now);
  * the entry is gone. */
 rpch_msec relay_table_touched(relay_table *t, relay_ref ref);
 
+/* Notes that a call began to arrive from the client, before any of it is
+ * passed on (see call.h). Takes no lock. */
+void relay_table_call_began(relay_table *t, relay_ref ref);
+
+/* Notes that n answers have gone to the client. Takes no lock. */
+void relay_table_calls_ended(relay_table *t, relay_ref ref, uint32_t n);
+
+/* Whether a call of the connection is without an answer, or may be: the entry
+ * is gone, or not both of its halves are here and have always been. */
+bool relay_table_is_calling(relay_table *t, relay_ref ref);
+
+/* Why the half that left first did; false when none has left. */
+bool relay_table_cause(relay_table *t, relay_ref ref,
+                       char out[RELAY_CAUSE_MAX]);
+
 /* The half leaves, if owner holds it: its channel is counted down, counters
  * are added to its predecessors', and the first cause is kept. status:
  * rpch_status of its end; cause: one line, copied and cut. Returns true when

@@ -34,15 +34,15 @@
 
 #include <pthread.h>
 
+#include "relay/call.h"
 #include "relay/table.h"
 
-/* Locks behind an atomic would be those of one process. */
 #if __GCC_ATOMIC_LLONG_LOCK_FREE != 2
-#error the shared table needs 64-bit atomics without locks
+#error 64-bit atomics would take locks, and those of one process only
 #endif
 
 #define RELAY_TABLE_MAGIC 0x54585052u /* "RPXT" */
-#define RELAY_TABLE_VERSION 2u
+#define RELAY_TABLE_VERSION 3u
 #define RELAY_SHARDS 64u
 
 /* What channels are counted by. */
@@ -78,6 +78,7 @@ typedef struct relay_vc {
     uint32_t kind; /* relay_kind */
     bool was_open; /* both halves were open once */
     bool left;     /* a half has left: cause and first_to_leave hold */
+    bool elsewhere; /* a half is or was at another proxy: calls is not all */
     uint8_t first_to_leave;
     relay_holding half[2];
     relay_addr address;
@@ -102,6 +103,7 @@ typedef struct relay_entry {
     uint32_t account[2][RELAY_ACCOUNT_KINDS]; /* links, by relay_dir */
 
     uint64_t touched; /* atomic */
+    relay_calls calls;
 
     uint32_t next; /* link in its chain; guarded by the shard */
     relay_vc vc;
@@ -212,8 +214,7 @@ apr_status_t relay_lock_init(pthread_mutex_t *m);
  * then pthread_mutex_consistent. */
 bool relay_lock(pthread_mutex_t *m);
 
-/* Takes the lock of a shard, repairing the shard when its last holder died
- * inside. */
+/* Takes the lock of a shard; repairs it when its last holder died inside. */
 void relay_shard_lock(relay_table *t, uint32_t shard);
 
 /* Gives it back. */
@@ -261,8 +262,8 @@ bool relay_entry_held(const relay_entry *e);
 void relay_half_set(relay_table *t, relay_entry *e, relay_dir dir,
                     relay_half_state state);
 
-/* A half ends: FAILED, the first cause is kept. The caller
- * drops the entry or settles the half. Under its shard. */
+/* A half ends: FAILED, the first cause is kept. The caller drops the entry or
+ * settles the half. Under its shard. */
 void relay_half_end(relay_table *t, relay_entry *e, relay_dir dir, int status,
                     const char *cause);
 
@@ -271,8 +272,7 @@ void relay_half_describe(relay_holding *h, relay_peer *out);
 
 /* --- table_limit.c --- */
 
-/* Takes the ledger's lock, repairing the ledger when its last holder died
- * inside. */
+/* Takes the ledger's lock; repairs it when its last holder died inside. */
 void relay_ledger_lock(relay_table *t);
 
 /* Gives it back. */

@@ -64,6 +64,7 @@ bool relay_table_recycled(relay_table *t, relay_ref ref, relay_dir dir,
     bucket = e->bucket;
     relay_half_count(&e->vc.half[dir], counters);
     relay_tenure_of(&e->vc.half[dir])->recycled++;
+    e->vc.elsewhere = true;
     relay_half_set(t, e, dir, RELAY_HALF_NONE);
     __atomic_add_fetch(&t->recycled_r1, 1, __ATOMIC_RELAXED);
     last = relay_entry_left(t, e, dir, out);

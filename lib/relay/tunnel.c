@@ -49,7 +49,7 @@ relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
     t->job = job;
     t->server_fd = -1;
     t->started = t->last_rpc = now;
-    t->drain_deadline = RPCH_NEVER;
+    relay_drain_init(&t->drain);
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
         relay_sendq_init(&t->pipe[dir].queue, e->blocks);
         t->pipe[dir].stall_deadline = RPCH_NEVER;
@@ -154,6 +154,8 @@ static void read_client(relay_tunnel *t, rpch_msec now)
             return;
         if (step.pass) {
             relay_trace_bind(t->engine, t->r, "v1", &step);
+            if (step.first && relay_call_begins(step.pass))
+                relay_calls_begin(&t->calls);
             pass(t, RELAY_IN, step.pass, step.pass_len);
         }
         relay_client_take(&t->client, step.used);
@@ -161,6 +163,14 @@ static void read_client(relay_tunnel *t, rpch_msec now)
     }
     if (t->client.body_done && !t->m.client_ended && !queued(t, RELAY_IN))
         rpch_mixed_client_ended(&t->m, now);
+}
+
+static void note_answer(relay_tunnel *t, const rpch_step *step)
+{
+    if (step->first)
+        t->ends_call = relay_call_ends(step->pass);
+    if (step->last && t->ends_call)
+        relay_calls_end(&t->calls, 1);
 }
 
 /* False when the machine takes no more of it. */
@@ -175,8 +185,10 @@ static bool to_machine(relay_tunnel *t, const uint8_t *p, size_t len,
             t->server_fault = t->m.core.status == RPCH_E_BANNER;
             return false;
         }
-        if (step.pass)
+        if (step.pass) {
+            note_answer(t, &step);
             pass(t, RELAY_OUT, step.pass, step.pass_len);
+        }
         if (step.used == 0)
             return false;
     }

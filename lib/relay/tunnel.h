@@ -17,7 +17,9 @@
 
 #include <poll.h>
 
+#include "relay/call.h"
 #include "relay/client_io.h"
+#include "relay/drain.h"
 #include "relay/engine.h"
 #include "relay/poller.h"
 #include "rpch/mixed.h"
@@ -67,7 +69,9 @@ typedef struct relay_tunnel {
     rpch_msec started;
     rpch_msec last_rpc;
     uint64_t rpc_pdus_seen;   /* what last_rpc stands for */
-    rpch_msec drain_deadline; /* of a stopping child */
+    relay_drain drain;
+    relay_calls calls;
+    bool ends_call;           /* the PDU that comes from the server does */
 
     unsigned rpc_error;       /* the code of a 503, 0: 6ba */
     const char *cause;        /* for logs; NULL: the machine's reason */

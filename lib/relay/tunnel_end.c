@@ -9,7 +9,6 @@
  */
 #include <apr_general.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "relay/clock.h"
 #include "relay/tunnel.h"
@@ -26,7 +25,8 @@ static rpch_msec idle_deadline(const relay_tunnel *t)
 rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
 {
     rpch_msec at[] = {
-        rpch_mixed_deadline(&t->m), idle_deadline(t), t->drain_deadline,
+        rpch_mixed_deadline(&t->m), idle_deadline(t),
+        relay_drain_deadline(&t->drain),
         t->pipe[RELAY_IN].stall_deadline, t->pipe[RELAY_OUT].stall_deadline
     };
     rpch_msec first = RPCH_NEVER;
@@ -37,14 +37,34 @@ rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
     return first;
 }
 
+static bool pending(const relay_tunnel *t, relay_dir dir)
+{
+    return t->pipe[dir].queue.bytes > 0
+        || (dir == RELAY_OUT && (t->client.out_bytes > 0
+                                 || relay_client_blocked(&t->client)));
+}
+
+/* Ending now could cost a call. */
+static bool is_busy(const relay_tunnel *t)
+{
+    return t->m.core.state != RPCH_MIXED_OPENED || pending(t, RELAY_IN)
+        || pending(t, RELAY_OUT) || relay_calls_wait(&t->calls);
+}
+
+static void expire_drain(relay_tunnel *t, rpch_msec now)
+{
+    const char *cause = relay_drain_look(&t->drain, is_busy(t), now);
+    if (cause)
+        relay_tunnel_fail(t, RPCH_E_TIMEOUT, cause, NULL);
+}
+
 void relay_tunnel_expire(relay_tunnel *t, rpch_msec now)
 {
     if (__atomic_load_n(&t->engine->stopped, __ATOMIC_ACQUIRE))
         relay_tunnel_fail(t, RPCH_E_CLOSED, "httpd was stopped", NULL);
     rpch_mixed_timeout(&t->m, now);
-    if (t->drain_deadline <= now)
-        relay_tunnel_fail(t, RPCH_E_TIMEOUT, "httpd was restarted and "
-                          "RpcProxyDrainTimeout is over", NULL);
+    if (relay_drain_deadline(&t->drain) <= now)
+        expire_drain(t, now);
     if (t->pipe[RELAY_IN].stall_deadline <= now
         || t->pipe[RELAY_OUT].stall_deadline <= now)
         relay_tunnel_fail(t, RPCH_E_TIMEOUT, "the receiver took nothing for "
@@ -54,30 +74,22 @@ void relay_tunnel_expire(relay_tunnel *t, rpch_msec now)
                           "RpcProxyIdleTimeout", NULL);
 }
 
-/* As for channels: a moment of the second half of the drain timeout, so that
- * not all clients come back at once. */
+/* A tunnel is the whole connection: its moments are its own. */
 static void note_draining(relay_tunnel *t)
 {
     rpch_msec since = __atomic_load_n(&t->engine->draining, __ATOMIC_ACQUIRE);
-    uint32_t random = 0;
-    if (since == 0 || t->drain_deadline != RPCH_NEVER)
+    uint64_t random = 0;
+    if (since == 0 || relay_drain_begun(&t->drain))
         return;
     apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    t->drain_deadline = since + t->job->drain_timeout / 2
-        + (t->job->drain_timeout / 2) * (random >> 16) / 65536;
-}
-
-static bool pending(const relay_tunnel *t, relay_dir dir)
-{
-    return t->pipe[dir].queue.bytes > 0
-        || (dir == RELAY_OUT && (t->client.out_bytes > 0
-                                 || relay_client_blocked(&t->client)));
+    relay_drain_begin(&t->drain, since, t->job->drain_timeout, random);
 }
 
 void relay_tunnel_arm(relay_tunnel *t, rpch_msec now)
 {
     int dir;
     note_draining(t);
+    relay_drain_note(&t->drain, is_busy(t), now);
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
         relay_pipe *p = &t->pipe[dir];
         if (!pending(t, (relay_dir)dir))
@@ -105,7 +117,7 @@ static const char *server_misdeed(const relay_tunnel *t)
     if (t->server_eof)
         return "closed the connection";
     return t->m.core.status == RPCH_E_TIMEOUT
-           && t->drain_deadline > relay_now() ? "was silent" : NULL;
+           && !t->drain.ended ? "was silent" : NULL;
 }
 
 static void doubt_server(relay_tunnel *t)
@@ -166,7 +178,7 @@ static void close_server(relay_tunnel *t)
     if (t->connecting)
         relay_connector_close(&t->connector);
     if (t->server_fd >= 0)
-        close(t->server_fd);
+        relay_fd_close(t->server_fd);
     t->server_fd = -1;
 }
 

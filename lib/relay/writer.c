@@ -17,6 +17,8 @@
 
 #include <string.h>
 
+#include "relay/call.h"
+
 /* The unqueued slice of the call. */
 typedef struct slice {
     const uint8_t *p;
@@ -103,6 +105,7 @@ static bool start_pdu(relay_writer *w, const slice *s, int *status)
     if (*status != RPCH_OK)
         return false;
     w->pdu_len = w->left = pdu.frag_len;
+    w->answer = relay_call_ends(head);
     return true;
 }
 
@@ -130,8 +133,10 @@ static bool write_rpc(relay_writer *w, slice *s, rpch_msec now)
     }
     w->left -= (uint32_t)n;
     w->rpc_moved = w->rpc_moved || n > 0;
-    if (n > 0 && w->left == 0)
+    if (n > 0 && w->left == 0) {
+        w->calls_ended += w->answer;
         relay_half_pdu_done(w->half, w->pdu_len, now);
+    }
     return n > 0;
 }
 

@@ -26,6 +26,8 @@ typedef struct relay_writer {
     relay_sendq queue;
     uint32_t pdu_len; /* of the PDU being written */
     uint32_t left;    /* of it; 0: between PDUs */
+    bool answer;      /* it ends the answer to a call */
+    uint64_t calls_ended; /* such PDUs written whole */
     bool full;        /* the sink took less than it was given: wait for it */
     bool broken;      /* the sink failed */
     bool rpc_moved;   /* RPC bytes were written; cleared by the caller */

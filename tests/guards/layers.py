@@ -23,9 +23,9 @@ RPCH_CALLS = ("malloc|calloc|realloc|free|strdup|strndup|alloca|"
 HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
-CORE = {"addr", "broker", "clock", "connector", "half", "leg", "link", "msg",
-        "poller", "registry", "resolver", "room", "sendq", "table", "timers",
-        "writer"}
+CORE = {"addr", "broker", "call", "clock", "connector", "drain", "half", "leg",
+        "link", "msg", "poller", "registry", "resolver", "room", "sendq", "trim",
+        "table", "timers", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"portlist", "route", "value"}
 RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,

@@ -391,6 +391,36 @@ START_TEST(test_writer_resumes_before_a_closed_window)
 }
 END_TEST
 
+/* Answers count when their last byte was written, whole PDUs only, and what is
+ * no end of an answer does not. */
+START_TEST(test_writer_counts_answers)
+{
+    uint8_t in[4 * 100];
+    open_in(65536);
+    make_rpc(in, 100, 1);
+    in[2] = RPCH_PTYPE_RESPONSE;
+    in[3] = 1; /* the first fragment, and not the last */
+    make_rpc(in + 100, 100, 2);
+    in[102] = RPCH_PTYPE_RESPONSE;
+    in[103] = 2;
+    make_rpc(in + 200, 100, 3);
+    make_rpc(in + 300, 100, 4);
+    in[302] = RPCH_PTYPE_FAULT;
+    out.budget = 150;
+    client_sends(in, sizeof(in));
+    ck_assert_uint_eq(writer.calls_ended, 0);
+    out.budget = 50;
+    relay_writer_writable(&writer);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(writer.calls_ended, 1);
+    out.budget = STREAM_MAX;
+    relay_writer_writable(&writer);
+    ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+    ck_assert_uint_eq(writer.calls_ended, 2);
+    check_stream(in, sizeof(in));
+}
+END_TEST
+
 /* Client bytes in random cuts, a sink of random appetite, acks whenever the
  * window is used up: the stream stays whole. */
 START_TEST(test_writer_random)
@@ -441,6 +471,7 @@ int main(void)
     tcase_add_test(t, test_writer_says_what_moved);
     tcase_add_test(t, test_writer_resumes);
     tcase_add_test(t, test_writer_resumes_before_a_closed_window);
+    tcase_add_test(t, test_writer_counts_answers);
     tcase_add_loop_test(t, test_writer_random, 0, 50);
     suite_add_tcase(s, t);
     return test_main(s);
