@@ -105,6 +105,9 @@ def test_lane_that_nobody_empties(own_httpd, fields, raw, mpm):
     client = open_slow(raw(server, "idle:1"))
     ack = rts.make("FlowControlAckWithDestination", rts.FD_CLIENT,
                    (0, 65536, client.in_cookie))
+    # C-OUT may have CONN/C2 before IN has CONN/B3; until then nothing may be
+    # forwarded.
+    env.wait_until(lambda: log_lines(server, "RPX0310: IN"), "IN to be open")
     try:
         assert send_until_full(client.cin, ack * 20, 64 * MIB) < 64 * MIB
     except ConnectionError:
