@@ -31,6 +31,12 @@ def lives(calls):
     return calls.echo(b"lives") == b"lives"
 
 
+def in_requests(server, mark):
+    """The IN requests that have ended."""
+    return [a for a in server.access_since(mark)
+            if a.request.startswith("RPC_IN_DATA")]
+
+
 def still(server, what):
     wait_still(server.children(), what)
 
@@ -171,20 +177,29 @@ def test_flood_of_newcomers(httpd, fields, recycler, log, mpm, kind):
         location=SHORT, server=(f"# flood {kind}",)))
     log.allow("RPX0326", "RPX0325")
     client, calls = recycler(server, kind)
+    mark, errors = server.accesses.mark(), server.errors.mark()
     assert works(calls)
-    for _ in range(3):
+    for i in range(1, 4):
         flood = [client.in_a1() for _ in range(12)]
-        client.until("IN_R2/A4")
+        client.seen.append(client.until("IN_R2/A4"))
         assert lives(calls)
         for channel in flood:
             channel.reset()
         assert lives(calls)
-        env.wait_until(lambda: connection_count(server) == 2,
-                       "the newcomers to be gone", 10)
-    # Those that were taken after another one left have an A4, too.
-    assert lives(calls)
-    client.seen.clear()
-    assert client.recycle_in() == "IN_R2"
+        env.wait_until(lambda: len(in_requests(server, mark)) == 12 * i,
+                       "the newcomers to be gone", 20)
+
+    def taken():
+        """True once an A4 is for a newcomer that is still there."""
+        # The holder looks at its newcomer between two calls.
+        assert lives(calls) and lives(calls)
+        gone = len(lines(server, errors, "RPX0315"))
+        return sum(p.name == "IN_R2/A4" for p in client.seen) == gone + 1
+    # Those that were taken after another one left have an A4, too, and what
+    # they asked may still be on its way when they are gone.
+    client.start_in_successor()
+    env.wait_until(taken, "the successor to be taken", 20)
+    assert client.finish_in_successor() == "IN_R2"
     assert works(calls)
     status = server.status()
     assert (status["channels_in"], status["channels_out"]) == (1, 1)
