@@ -182,6 +182,8 @@ class Httpd:
     def _server_lines(self):
         """Lines outside of sections."""
         lines = ["RpcProxyMaxConnections 65536"]
+        if self.shape.use_async == "Off" and module_knows("RpcProxyAsync"):
+            lines.append("RpcProxyAsync Off")
         if self.shape.drain:
             lines.append(f"RpcProxyDrainTimeout {self.shape.drain}")
         return lines + list(self.shape.lines)
@@ -194,10 +196,7 @@ class Httpd:
                 f"{ssl}{self._location(window)}</VirtualHost>\n")
 
     def _location(self, window):
-        lines = list(self.shape.location)
-        if self.shape.use_async == "Off" and module_knows("RpcProxyAsync"):
-            lines.append("RpcProxyAsync Off")
-        more = "".join(f"        {line}\n" for line in lines)
+        more = "".join(f"        {line}\n" for line in self.shape.location)
         ports = self.rig.ports
         return LOCATION.format(window=f"{window}K", host=TARGET,
                                joined=JOINED, more=more, first=ports.FIRST,

@@ -63,26 +63,29 @@ class Backend:
 
 
 class Events:
-    """What disturbs clients: (time, kind, whom)."""
+    """What disturbs clients: (kind, whom, from, until)."""
 
     def __init__(self):
         self.list, self.lock = [], threading.Lock()
 
-    def add(self, kind, whom):
+    def add(self, kind, whom, after=0.0, lasts=0.0):
+        at = time.monotonic() + after
         with self.lock:
-            self.list.append((time.monotonic(), kind, whom))
+            self.list.append((kind, whom, at, at + lasts))
 
     def touched(self, since, httpd, backend):
         """True when something disturbed who used both since then. One second
         more: what comes before a client's start may still hit it."""
+        now = time.monotonic()
         with self.lock:
-            return any(at >= since - 1.5 and whom in (httpd, backend)
-                       for at, _, whom in self.list)
+            return any(whom in (httpd, backend) and until >= since - 1.5
+                       and begin <= now
+                       for _, whom, begin, until in self.list)
 
     def counts(self):
         found = {}
         with self.lock:
-            for _, kind, _ in self.list:
+            for kind, *_ in self.list:
                 found[kind] = found.get(kind, 0) + 1
         return found
 
@@ -193,9 +196,8 @@ class Soak:
 
     def kill_backend(self):
         backend = self.dice.choice(self.backends)
-        self.events.add("back end killed", backend)
+        self.events.add("back end killed", backend, lasts=3)
         backend.kill()
-        self.events.add("back end back", backend)
 
     def kill_child(self):
         children = proc.children(self.restarted.pid)
@@ -204,12 +206,13 @@ class Soak:
             os.kill(self.dice.choice(children), signal.SIGKILL)
 
     def graceful(self):
+        """Channels of the old generation end in the second half of the drain
+        time; what is idle may be closed at once."""
+        drain = self.options.drain
         self.events.add("graceful restart", self.restarted)
+        self.events.add("drain", self.restarted, after=drain / 2,
+                        lasts=drain / 2 + 2)
         self.restarted.graceful()
-
-    def drained(self):
-        """Channels of the old generation ended about now."""
-        self.events.add("drained", self.restarted)
 
     def disturb_until(self, end):
         """Runs everything at its time until then."""
@@ -217,17 +220,12 @@ class Soak:
         due = {self.kill_backend: [now + o.kill, o.kill],
                self.kill_child: [now + 1.7 * o.kill, 2.3 * o.kill],
                self.graceful: [now + o.graceful, o.graceful]}
-        drained = None
         while time.monotonic() < end and not self.over.is_set():
             now = time.monotonic()
             for what, times in due.items():
                 if now >= times[0]:
                     times[0] += times[1]
                     what()
-                    if what == self.graceful:
-                        drained = now + o.drain / 2
-            if drained and drained <= now <= drained + o.drain / 2 + 2:
-                self.drained()
             time.sleep(0.5)
 
     # Moments without clients.
