@@ -21,6 +21,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <http_request.h>
+#include <mpm_common.h>
 #include <apr_portable.h>
 #include <pthread.h>
 #include <scoreboard.h>
@@ -32,6 +33,7 @@
 #include <util_filter.h>
 
 #include "relay/clock.h"
+#include "relay/trim.h"
 
 /* A worker that does not leave its slot's mark within that time, ms, has
  * been given another one by a module: c->sbh alone tells then. */
@@ -41,6 +43,9 @@
 /* For the client to close after we did, ms, and what is read meanwhile. */
 #define LINGER_MSEC 2000
 #define LINGER_READS 4
+/* A connection that was idle for that time, ms, gives back what its pools
+ * keep. */
+#define TRIM_MSEC 3000
 /* A child that stops waits that long for its streams' log lines, ms: the
  * parent kills after some nine seconds. */
 #define STOP_MSEC 5000
@@ -64,6 +69,7 @@ struct relay_stream {
     phase phase;
     int fd;          /* the client's */
     rpch_msec deadline;
+    rpch_msec trim;  /* while relaying: when to trim; RPCH_NEVER: it was */
 };
 
 static bool is_stopped(const relay_engine *e)
@@ -172,18 +178,36 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
         && linger(s, now, fds, at);
 }
 
+/* Buffers of requests, responses and reads stay with the connection's
+ * allocator; an idle one has no use for them. */
+static rpch_msec trim(relay_stream *s, bool active, rpch_msec now)
+{
+    if (active)
+        s->trim = now + TRIM_MSEC;
+    if (s->trim <= now) {
+        relay_trim(s->c->pool, ap_max_mem_free);
+        s->trim = RPCH_NEVER;
+    }
+    return s->trim;
+}
+
 static bool relay(relay_stream *s, const short *revents, rpch_msec now,
                   struct pollfd *fds, rpch_msec *at)
 {
-    short with_mail[RELAY_TASK_FDS];
+    short with_mail[RELAY_TASK_FDS], any = 0;
+    rpch_msec idle;
     int i;
-    for (i = 0; i < RELAY_TASK_FDS; i++)
+    for (i = 0; i < RELAY_TASK_FDS; i++) {
         with_mail[i] = revents[i];
+        any |= revents[i];
+    }
     if (s->task.was_rung)
         with_mail[s->driver->event] |= POLLIN;
     s->driver->step(s->what, with_mail, now);
     if (!s->driver->is_finished(s->what)) {
         *at = s->driver->interest(s->what, fds, now);
+        idle = trim(s, any != 0, now);
+        *at = idle < *at ? idle : *at;
         return true;
     }
     end_request(s);
@@ -209,6 +233,7 @@ static bool drive(relay_task *t, const short *revents, rpch_msec now,
             return true;
         }
         s->phase = RELAYING;
+        s->trim = now + TRIM_MSEC;
         return relay(s, revents, now, fds, at);
     case RELAYING:
         return relay(s, revents, now, fds, at);
