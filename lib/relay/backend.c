@@ -124,12 +124,14 @@ void relay_channel_claim(relay_channel *ch)
 static void start_connector(relay_channel *ch, rpch_msec now)
 {
     relay_addr prefer;
+    relay_waker waker;
     memset(&prefer, 0, sizeof(prefer));
     if (ch->ref.generation)
         relay_table_address(ch->engine->table, ch->ref, &prefer);
+    relay_registry_waker(ch->engine->registry, &ch->box, &waker);
     relay_connector_init(&ch->connector, ch->engine->resolver, ch->job->to,
                          ch->job->n_to, prefer.len ? &prefer : NULL,
-                         ch->box.event_fd, now + ch->job->connect_timeout);
+                         &waker, now + ch->job->connect_timeout);
     ch->connecting = true;
 }
 

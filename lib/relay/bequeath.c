@@ -3,8 +3,6 @@
  * bequeath.c - the predecessor's side of a succession: who may succeed, and
  * how the leg leaves. The successor's is in succeed.c, which tells the rules.
  */
-#include <unistd.h>
-
 #include "relay/channel.h"
 
 /* The successor is gone, and the leg with it: nobody else gives the half
@@ -26,7 +24,7 @@ static void hear_heir(relay_channel *ch)
     if (APR_STATUS_IS_EAGAIN(rv))
         return;
     if (rv == APR_SUCCESS && fd >= 0)
-        close(fd);
+        relay_fd_close(fd);
     ch->moved = true;
     if (s->state == RELAY_SUCC_LEAVING) {
         relay_channel_lose_leg(ch);
@@ -194,7 +192,7 @@ static void left(relay_channel *ch)
     relay_succession_hang_up(ch->succ);
     relay_link_close(&ch->link);
     if (ch->server_fd >= 0)
-        close(ch->server_fd);
+        relay_fd_close(ch->server_fd);
     ch->server_fd = -1;
 }
 

@@ -78,7 +78,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
     relay_link_init(&ch->link);
     relay_sendq_init(&ch->held, e->blocks);
     apr_table_setn(r->subprocess_env, "RPC_CONNECTION", "-");
-    *rv = relay_registry_enter(e->registry, &ch->box);
+    *rv = relay_registry_enter(e->registry, &ch->box, bell);
     if (*rv != APR_SUCCESS)
         return NULL;
     if (ch->joined)

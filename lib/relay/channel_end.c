@@ -8,7 +8,6 @@
  */
 #include <apr_strings.h>
 #include <http_protocol.h>
-#include <unistd.h>
 
 #include "relay/channel.h"
 #include "relay/clock.h"
@@ -213,7 +212,7 @@ static void close_server(relay_channel *ch)
     if (ch->server_fd >= 0) {
         shutdown(ch->server_fd, ch->joined && ch->half.dir == RELAY_IN
                                 ? SHUT_WR : SHUT_RDWR);
-        close(ch->server_fd);
+        relay_fd_close(ch->server_fd);
         ch->server_fd = -1;
     }
 }

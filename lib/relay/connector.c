@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "relay/poller.h"
 
 /* Of a part of the machine to the loop in step: something failed and is
  * noted, go on with what comes next. */
@@ -16,14 +17,14 @@
 
 void relay_connector_init(relay_connector *c, relay_resolver *resolver,
                           const relay_candidate *to, int n,
-                          const relay_addr *prefer, int wake_fd,
+                          const relay_addr *prefer, const relay_waker *waker,
                           rpch_msec deadline)
 {
     memset(c, 0, sizeof(*c));
     c->resolver = resolver;
     c->to = to;
     c->n = n;
-    c->wake_fd = wake_fd;
+    c->waker = *waker;
     c->deadline = deadline;
     c->try_deadline = deadline;
     c->fd = -1;
@@ -89,7 +90,7 @@ static void note_errno(relay_connector *c, int error)
 static void close_socket(relay_connector *c)
 {
     if (c->fd >= 0)
-        close(c->fd);
+        relay_fd_close(c->fd);
     c->fd = -1;
 }
 
@@ -177,7 +178,7 @@ static int start_lookup(relay_connector *c, rpch_msec now)
 
     set_share(c, now, c->n - c->at);
     c->lookup = relay_resolver_start(c->resolver, to->host, to->port,
-                                     c->wake_fd);
+                                     &c->waker);
     if (!c->lookup) {
         note(c, NULL, "too many names wait to be resolved");
         next_candidate(c);

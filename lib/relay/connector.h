@@ -26,7 +26,7 @@ typedef struct relay_connector {
     relay_resolver *resolver;
     const relay_candidate *to; /* borrowed */
     int n;
-    int wake_fd;
+    relay_waker waker;
     rpch_msec deadline;     /* of the whole */
     int at;                 /* candidate being tried */
     relay_lookup *lookup;   /* of candidate at, or NULL */
@@ -42,15 +42,15 @@ typedef struct relay_connector {
 
 /* Starts: to[0..n), borrowed until relay_connector_close, is tried in order
  * until deadline. prefer may be NULL; it is the address that the other half
- * of the connection chose, tried first and not a second time. wake_fd is an
- * eventfd that is written when a name was resolved; who polls it reads it. */
+ * of the connection chose, tried first and not a second time. waker (copied) is
+ * called by another thread when a name was resolved. */
 void relay_connector_init(relay_connector *c, relay_resolver *resolver,
                           const relay_candidate *to, int n,
-                          const relay_addr *prefer, int wake_fd,
+                          const relay_addr *prefer, const relay_waker *waker,
                           rpch_msec deadline);
 
 /* Goes on as far as possible at time now. RPCH_AGAIN: poll
- * relay_connector_fd for writing and the wake_fd for reading, until
+ * relay_connector_fd for writing, and wait for the waker, until
  * relay_connector_deadline. RPCH_OK: connected; the caller takes c->fd (and
  * sets it to -1), a non-blocking, close-on-exec socket with TCP_NODELAY;
  * c->peer is its address. RPCH_E_CONNECT: all failed or time is up, for good;

@@ -17,7 +17,6 @@
  * A message is taken only while every lane that it may lead to has room.
  */
 #include <apr_strings.h>
-#include <unistd.h>
 
 #include "relay/channel.h"
 #include "rpch/wire.h"
@@ -121,12 +120,14 @@ static void accept_join(relay_channel *ch, int fd, const relay_msg *join)
         && ch->join == RELAY_JOIN_NONE && ch->server_fd >= 0
         && rpch_cookie_equal(&join->vc, relay_half_vc(&ch->half))
         && memcmp(&join->identity, &ch->identity, sizeof(ch->identity)) == 0
-        && relay_channel_say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd) == APR_SUCCESS) {
+        && relay_channel_say(&l, RELAY_MSG_JOINED, 0, "", ch->server_fd)
+           == APR_SUCCESS) {
         ch->link.fd = l.fd;
         ch->join = RELAY_JOIN_DONE;
         return;
     }
-    relay_channel_say(&l, RELAY_MSG_REFUSE, RPCH_E_COOKIE, "no such half to join", -1);
+    relay_channel_say(&l, RELAY_MSG_REFUSE, RPCH_E_COOKIE,
+                      "no such half to join", -1);
     relay_link_close(&l);
 }
 
@@ -158,7 +159,7 @@ static void joined(relay_channel *ch, int fd, rpch_msec now)
 {
     if (ch->half.dir != RELAY_IN || ch->join != RELAY_JOIN_ASKED || fd < 0) {
         if (fd >= 0)
-            close(fd);
+            relay_fd_close(fd);
         peer_ended(ch, RPCH_E_BUG, "a JOINED message out of order");
         return;
     }
@@ -172,7 +173,7 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
                          rpch_msec now)
 {
     if (fd >= 0 && m->type != RELAY_MSG_JOINED)
-        close(fd);
+        relay_fd_close(fd);
     switch (m->type) {
     case RELAY_MSG_JOINED:
         joined(ch, fd, now);

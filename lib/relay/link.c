@@ -10,6 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "relay/poller.h"
+
 /* Room for descriptors that a datagram may bring. More than the one we use,
  * so that a surplus is seen and closed by us; what does not even fit here is
  * closed by the kernel, which says so with MSG_CTRUNC. Even, so that
@@ -187,6 +189,6 @@ apr_status_t relay_link_recv(relay_link *l, relay_msg *m, int *fd)
 void relay_link_close(relay_link *l)
 {
     if (l->fd >= 0)
-        close(l->fd);
+        relay_fd_close(l->fd);
     l->fd = -1;
 }

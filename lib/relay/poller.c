@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -23,7 +24,6 @@
 #include <unistd.h>
 
 #include "relay/clock.h"
-#include "relay/timers.h"
 
 /* Events taken by one turn; the others come first in the next. */
 #define EVENTS_MAX 512
@@ -396,12 +396,17 @@ static void note_rung(relay_poller *p)
     pthread_mutex_unlock(&p->lock);
 }
 
+static relay_task *task_of(relay_timer *timer)
+{
+    return (relay_task *)((char *)timer - offsetof(relay_task, timer));
+}
+
 static void note_timers(relay_poller *p, rpch_msec now)
 {
     while (relay_timers_next(&p->timers) <= now) {
-        relay_task *t = relay_timers_first(&p->timers);
-        relay_timers_set(&p->timers, t, RPCH_NEVER);
-        put_ready(p, t);
+        relay_timer *timer = relay_timers_first(&p->timers);
+        relay_timers_set(&p->timers, timer, RPCH_NEVER);
+        put_ready(p, task_of(timer));
     }
 }
 
@@ -410,7 +415,7 @@ static void end(relay_poller *p, relay_task *t)
     int i;
     for (i = 0; i < RELAY_TASK_FDS; i++)
         release_fd(p, t, t->watch[i].fd);
-    relay_timers_set(&p->timers, t, RPCH_NEVER);
+    relay_timers_set(&p->timers, &t->timer, RPCH_NEVER);
     pthread_mutex_lock(&p->lock);
     drop_rung(p, t);
     t->ending = true;
@@ -443,12 +448,11 @@ static void drive(relay_poller *p, relay_task *t)
         end(p, t);
         return;
     }
-    t->was_rung = false;
     if (!apply(p, t, fds) && at > now + UNWATCHED_PAUSE)
         at = now + UNWATCHED_PAUSE;
-    if (at > now && relay_timers_set(&p->timers, t, at))
+    if (at > now && relay_timers_set(&p->timers, &t->timer, at))
         return;
-    relay_timers_set(&p->timers, t, RPCH_NEVER);
+    relay_timers_set(&p->timers, &t->timer, RPCH_NEVER);
     put_ready(p, t);
 }
 

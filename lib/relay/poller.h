@@ -18,7 +18,7 @@
 #include <apr_pools.h>
 #include <poll.h>
 
-#include "rpch/rpch.h"
+#include "relay/timers.h"
 
 /* Descriptors of one task. */
 #define RELAY_TASK_FDS 5
@@ -27,13 +27,14 @@ typedef struct relay_poller relay_poller;
 typedef struct relay_task relay_task;
 
 /* Does everything that can be done now. revents[i] is what was reported for
- * the descriptor named in place i since the last call (0: nothing);
- * t->was_rung says whether its bell was rung since, and is true in the first
- * call. Fills fds[RELAY_TASK_FDS] (all -1 before; fd -1: nothing; events as
- * for poll(2), 0: errors only) and *at (RPCH_NEVER before), the time of the
- * task's timer; one not after now means "again, when the others have had
- * their turn". A descriptor that cannot be watched is reported with POLLERR
- * soon, again and again while it is named. False: the task has ended. */
+ * the descriptor named in place i since the last call (0: nothing).
+ * t->was_rung is set when its bell was rung, and in the first call; drive
+ * clears it when it has looked. Fills fds[RELAY_TASK_FDS] (all -1 before; fd
+ * -1: nothing; events as for poll(2), 0: errors only) and *at (RPCH_NEVER
+ * before), the time of the task's timer; one not after now means "again, when
+ * the others have had their turn". A descriptor that cannot be watched is
+ * reported with POLLERR soon, again and again while it is named. False: the
+ * task has ended. */
 typedef bool relay_drive_fn(relay_task *t, const short *revents,
                             rpch_msec now, struct pollfd *fds,
                             rpch_msec *at);
@@ -47,7 +48,7 @@ typedef void relay_ended_fn(relay_task *t);
 struct relay_task {
     relay_drive_fn *drive;
     relay_ended_fn *ended;
-    bool was_rung;         /* for drive to read */
+    bool was_rung;         /* for drive to read and clear */
 
     /* the poller's own */
     bool ready;            /* it is to be driven in this turn or the next */
@@ -59,8 +60,7 @@ struct relay_task {
         short events;
     } watch[RELAY_TASK_FDS];
     short revents[RELAY_TASK_FDS];
-    rpch_msec at;          /* of its timer */
-    size_t heap_at;        /* its place in the heap of timers, from 1; 0: none */
+    relay_timer timer;
     relay_task *ready_next;
     relay_task *rung_next; /* under the poller's lock, as all that follow */
     relay_task *rung_prev;

@@ -203,6 +203,7 @@ static bool relay(relay_stream *s, const short *revents, rpch_msec now,
     }
     if (s->task.was_rung)
         with_mail[s->driver->event] |= POLLIN;
+    s->task.was_rung = false;
     s->driver->step(s->what, with_mail, now);
     if (!s->driver->is_finished(s->what)) {
         *at = s->driver->interest(s->what, fds, now);

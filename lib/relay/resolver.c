@@ -2,15 +2,15 @@
 /*
  * resolver.c - names to addresses in a few helper threads.
  *
- * One lock guards the queue and the state of every lookup; it is never held
- * while a name is resolved. The resolver is freed by whoever leaves last of
- * its owner, its helpers and its lookups.
+ * One lock guards the queue and the state of every lookup; it is held neither
+ * while a name is resolved nor while those who wait are woken, for which a
+ * lookup has a call of its own that may outlive it. The resolver is
+ * freed by whoever leaves last of its owner, its helpers and its lookups.
  */
 #include "relay/resolver.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <unistd.h>
 
 #include <apr_strings.h>
 
@@ -35,13 +34,18 @@ typedef enum lookup_state {
     LOOKUP_DONE
 } lookup_state;
 
+typedef struct call {
+    relay_waker waker;
+    struct call *next;
+} call;
+
 struct relay_lookup {
     relay_resolver *resolver;
     relay_lookup *prev; /* in the queue or the list of those that run */
     relay_lookup *next;
     lookup_state state;
     bool released; /* while running: the helper frees it */
-    int wake_fd;   /* -1 once written or released */
+    call *call;    /* NULL once it is about to be made, or released */
     unsigned short port;
     answer answer;
     char host[];
@@ -114,13 +118,15 @@ static void lookup_free(relay_lookup *l)
     unhold(r);
 }
 
-static void wake(int fd)
+/* Without the lock. */
+static void make_calls(call *calls)
 {
-    const uint64_t one = 1;
-    ssize_t n;
-    do {
-        n = write(fd, &one, sizeof(one));
-    } while (n < 0 && errno == EINTR);
+    while (calls) {
+        call *next = calls->next;
+        calls->waker.fn(calls->waker.baton, calls->waker.number);
+        free(calls);
+        calls = next;
+    }
 }
 
 static void answer_add(answer *a, const struct addrinfo *ai)
@@ -190,14 +196,14 @@ static void set_port(answer *a, unsigned short port)
 }
 
 /* With the lock held, so that a release comes before or after it. */
-static void lookup_done(relay_lookup *l, const answer *a)
+static void lookup_done(relay_lookup *l, const answer *a, call **calls)
 {
     l->answer = *a;
     set_port(&l->answer, l->port);
     l->state = LOOKUP_DONE;
-    wake(l->wake_fd);
-    close(l->wake_fd);
-    l->wake_fd = -1;
+    l->call->next = *calls;
+    *calls = l->call;
+    l->call = NULL;
 }
 
 static bool same_name(const relay_lookup *a, const relay_lookup *b)
@@ -226,8 +232,9 @@ static relay_lookup *next_lookup(relay_resolver *r)
 }
 
 /* Hands the answer of l, which ran, to it and to all that wait for the same
- * name. True when l was released meanwhile. */
-static bool deliver(relay_resolver *r, relay_lookup *l, const answer *a)
+ * name, and collects their calls. True when l was released meanwhile. */
+static bool deliver(relay_resolver *r, relay_lookup *l, const answer *a,
+                    call **calls)
 {
     relay_lookup *other, *next;
 
@@ -236,17 +243,18 @@ static bool deliver(relay_resolver *r, relay_lookup *l, const answer *a)
         next = other->next;
         if (same_name(l, other)) {
             list_remove(&r->queue, other);
-            lookup_done(other, a);
+            lookup_done(other, a, calls);
         }
     }
     if (!l->released)
-        lookup_done(l, a);
+        lookup_done(l, a, calls);
     return l->released;
 }
 
 static void run_lookup(relay_resolver *r, relay_lookup *l)
 {
     answer a;
+    call *calls = NULL;
     bool released;
 
     memset(&a, 0, sizeof(a));
@@ -256,8 +264,9 @@ static void run_lookup(relay_resolver *r, relay_lookup *l)
     else
         ask_system(&a, l->host, 0);
     pthread_mutex_lock(&r->lock);
-    released = deliver(r, l, &a);
+    released = deliver(r, l, &a, &calls);
     pthread_mutex_unlock(&r->lock);
+    make_calls(calls);
     if (released)
         lookup_free(l);
 }
@@ -372,14 +381,16 @@ void relay_resolver_set_function(relay_resolver *r, relay_resolve_fn *fn,
     pthread_mutex_unlock(&r->lock);
 }
 
-/* Puts l into the queue; false when that is full or no descriptor is left. */
-static bool enqueue(relay_resolver *r, relay_lookup *l, int wake_fd)
+/* Puts l into the queue; false when that is full or memory is out. */
+static bool enqueue(relay_resolver *r, relay_lookup *l,
+                    const relay_waker *waker)
 {
     bool room;
 
-    l->wake_fd = fcntl(wake_fd, F_DUPFD_CLOEXEC, 0);
-    if (l->wake_fd < 0)
+    l->call = malloc(sizeof(*l->call));
+    if (!l->call)
         return false;
+    l->call->waker = *waker;
     pthread_mutex_lock(&r->lock);
     room = r->queue.n < RELAY_LOOKUP_QUEUE_MAX;
     if (room)
@@ -388,12 +399,13 @@ static bool enqueue(relay_resolver *r, relay_lookup *l, int wake_fd)
     if (room)
         sem_post(&r->work);
     else
-        close(l->wake_fd);
+        free(l->call);
     return room;
 }
 
 relay_lookup *relay_resolver_start(relay_resolver *r, const char *host,
-                                   unsigned short port, int wake_fd)
+                                   unsigned short port,
+                                   const relay_waker *waker)
 {
     size_t size = strlen(host) + 1;
     relay_lookup *l = calloc(1, sizeof(*l) + size);
@@ -403,14 +415,12 @@ relay_lookup *relay_resolver_start(relay_resolver *r, const char *host,
     hold(r);
     l->resolver = r;
     l->state = LOOKUP_QUEUED;
-    l->wake_fd = -1;
     l->port = port;
     memcpy(l->host, host, size);
     if (answer_literal(&l->answer, host)) {
         set_port(&l->answer, port);
         l->state = LOOKUP_DONE;
-        wake(wake_fd);
-    } else if (!enqueue(r, l, wake_fd)) {
+    } else if (!enqueue(r, l, waker)) {
         lookup_free(l);
         return NULL;
     }
@@ -449,9 +459,8 @@ void relay_lookup_release(relay_lookup *l)
     if (l->state == LOOKUP_QUEUED)
         list_remove(&r->queue, l);
     l->released = true;
-    if (l->wake_fd >= 0)
-        close(l->wake_fd);
-    l->wake_fd = -1;
+    free(l->call);
+    l->call = NULL;
     pthread_mutex_unlock(&r->lock);
     if (!running)
         lookup_free(l);

@@ -15,6 +15,7 @@
 #include <apr_pools.h>
 
 #include "relay/addr.h"
+#include "relay/waker.h"
 
 #define RELAY_RESOLVER_THREADS_MAX 16
 #define RELAY_LOOKUP_ADDRS_MAX 16
@@ -50,13 +51,13 @@ void relay_resolver_set_function(relay_resolver *r, relay_resolve_fn *fn,
                                  void *baton);
 
 /* Asks for the addresses of host (a name or literal, IPv4 or IPv6 without
- * brackets) with port. When the answer is there, 8 bytes (value 1) are
- * written to the eventfd wake_fd, once; a dup of it is kept, so the caller may
- * close its own at any time. A literal is answered at once, without a thread
- * (wake_fd is written all the same). NULL when RELAY_LOOKUP_QUEUE_MAX
- * questions wait, or memory or descriptors are out. Never blocks. */
+ * brackets) with port. When the answer is there, waker (copied) is called,
+ * once, in a helper's thread. A literal is answered at once, without a thread
+ * and without that. NULL when RELAY_LOOKUP_QUEUE_MAX questions wait, or memory
+ * is out. Never blocks. */
 relay_lookup *relay_resolver_start(relay_resolver *r, const char *host,
-                                   unsigned short port, int wake_fd);
+                                   unsigned short port,
+                                   const relay_waker *waker);
 
 /* APR_EAGAIN while the answer is not there; APR_SUCCESS with *addrs (owned by
  * the lookup) and *n (at least 1, at most RELAY_LOOKUP_ADDRS_MAX, each once,
@@ -65,8 +66,8 @@ relay_lookup *relay_resolver_start(relay_resolver *r, const char *host,
 apr_status_t relay_lookup_result(relay_lookup *l, const relay_addr **addrs,
                                  int *n, const char **error);
 
-/* The caller is done with l, answered or not. When it was not, wake_fd will
- * not be written any more. */
+/* The caller is done with l, answered or not. A waker that is about to be
+ * called then still is; otherwise it is not called any more. */
 void relay_lookup_release(relay_lookup *l);
 
 #endif

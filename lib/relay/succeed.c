@@ -15,7 +15,6 @@
 #include <apr_strings.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "relay/channel.h"
 
@@ -266,7 +265,7 @@ static void hear_predecessor(relay_channel *ch, rpch_msec now)
             out_of_order(ch, &m);
         }
         if (fd >= 0)
-            close(fd);
+            relay_fd_close(fd);
     }
 }
 

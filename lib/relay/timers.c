@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timers.c - a binary heap of tasks by the time of their timers */
+/* timers.c - a binary heap */
 #include "relay/timers.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 static bool grow(relay_timers *h)
 {
     size_t room = h->room ? 2 * h->room : ROOM_FIRST;
-    relay_task **heap = realloc(h->heap, room * sizeof(*heap));
+    relay_timer **heap = realloc(h->heap, room * sizeof(*heap));
     if (!heap)
         return false;
     h->heap = heap;
@@ -17,13 +17,13 @@ static bool grow(relay_timers *h)
     return true;
 }
 
-static void place(relay_timers *h, size_t i, relay_task *t)
+static void place(relay_timers *h, size_t i, relay_timer *t)
 {
     h->heap[i] = t;
     t->heap_at = i;
 }
 
-static void sift_up(relay_timers *h, size_t i, relay_task *t)
+static void sift_up(relay_timers *h, size_t i, relay_timer *t)
 {
     while (i > 1 && h->heap[i / 2]->at > t->at) {
         place(h, i, h->heap[i / 2]);
@@ -32,7 +32,7 @@ static void sift_up(relay_timers *h, size_t i, relay_task *t)
     place(h, i, t);
 }
 
-static void sift_down(relay_timers *h, size_t i, relay_task *t)
+static void sift_down(relay_timers *h, size_t i, relay_timer *t)
 {
     size_t child;
     while ((child = 2 * i) <= h->n) {
@@ -47,7 +47,7 @@ static void sift_down(relay_timers *h, size_t i, relay_task *t)
 }
 
 /* t stands at i, and its time may be before or after its neighbours'. */
-static void settle(relay_timers *h, size_t i, relay_task *t)
+static void settle(relay_timers *h, size_t i, relay_timer *t)
 {
     if (i > 1 && h->heap[i / 2]->at > t->at)
         sift_up(h, i, t);
@@ -55,16 +55,16 @@ static void settle(relay_timers *h, size_t i, relay_task *t)
         sift_down(h, i, t);
 }
 
-static void take_out(relay_timers *h, relay_task *t)
+static void take_out(relay_timers *h, relay_timer *t)
 {
     size_t i = t->heap_at;
-    relay_task *last = h->heap[h->n--];
+    relay_timer *last = h->heap[h->n--];
     t->heap_at = 0;
     if (last != t)
         settle(h, i, last);
 }
 
-bool relay_timers_set(relay_timers *h, relay_task *t, rpch_msec at)
+bool relay_timers_set(relay_timers *h, relay_timer *t, rpch_msec at)
 {
     if (at == RPCH_NEVER) {
         if (t->heap_at)
@@ -86,7 +86,7 @@ bool relay_timers_set(relay_timers *h, relay_task *t, rpch_msec at)
     return true;
 }
 
-relay_task *relay_timers_first(const relay_timers *h)
+relay_timer *relay_timers_first(const relay_timers *h)
 {
     return h->n ? h->heap[1] : NULL;
 }

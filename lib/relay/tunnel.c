@@ -54,7 +54,7 @@ relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
         relay_sendq_init(&t->pipe[dir].queue, e->blocks);
         t->pipe[dir].stall_deadline = RPCH_NEVER;
     }
-    *rv = relay_registry_enter(e->registry, &t->box);
+    *rv = relay_registry_enter(e->registry, &t->box, bell);
     if (*rv != APR_SUCCESS)
         return NULL;
     rpch_mixed_init(&t->m, &job->limits,
@@ -316,7 +316,7 @@ static void take_events(relay_tunnel *t, const short *revents)
         t->server_full = false;
     if (revents[RELAY_TUNNEL_FD_EVENT])
         while (relay_registry_take(t->engine->registry, &t->box, &fd, &none))
-            close(fd); /* nobody joins a tunnel */
+            relay_fd_close(fd); /* nobody joins a tunnel */
 }
 
 /* Ends it when one of its sides is gone and nothing is left to be delivered

@@ -119,10 +119,12 @@ static void connected(relay_tunnel *t, rpch_msec now)
 
 static void connect_step(relay_tunnel *t, rpch_msec now)
 {
+    relay_waker waker;
     int status;
+    relay_registry_waker(t->engine->registry, &t->box, &waker);
     if (!t->connecting)
         relay_connector_init(&t->connector, t->engine->resolver, t->job->to,
-                             t->job->n_to, NULL, t->box.event_fd,
+                             t->job->n_to, NULL, &waker,
                              now + t->job->connect_timeout);
     t->connecting = true;
     status = relay_connector_step(&t->connector, now);

@@ -37,7 +37,7 @@ static inline void setup(void)
                      APR_SUCCESS);
     ck_assert_int_eq(relay_broker_path(dir, &self, path, sizeof(path)),
                      APR_SUCCESS);
-    ck_assert_int_eq(relay_registry_enter(reg, &box), APR_SUCCESS);
+    ck_assert_int_eq(relay_registry_enter(reg, &box, NULL), APR_SUCCESS);
 }
 
 /* Each test ends with everything closed and no name left. */

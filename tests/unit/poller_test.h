@@ -46,6 +46,7 @@ static inline bool actor_drive(relay_task *t, const short *revents, rpch_msec no
     int i;
     a->drives++;
     a->rung += t->was_rung;
+    t->was_rung = false;
     a->order = ++turn_order;
     for (i = 0; i < RELAY_TASK_FDS; i++) {
         a->seen[i] = revents[i];

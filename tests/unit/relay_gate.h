@@ -159,6 +159,19 @@ static inline int new_eventfd(void)
     return fd;
 }
 
+/* A relay_waker's function: number is the eventfd. */
+static inline void gate_wake(void *baton, uint64_t number)
+{
+    const uint64_t one = 1;
+    ssize_t n = write((int)number, &one, sizeof(one));
+    (void)baton;
+    (void)n;
+}
+
+/* A waker that writes to the eventfd fd. */
+#define GATE_WAKER(fd) \
+    (&(relay_waker){ gate_wake, NULL, (uint64_t)(fd) })
+
 /* What was added to the eventfd since the last call. */
 static inline uint64_t eventfd_take(int fd)
 {

@@ -112,7 +112,7 @@ static void close_all(int *fds, int n)
 
 static void start(const relay_candidate *to, int n, const relay_addr *prefer)
 {
-    relay_connector_init(&c, r, to, n, prefer, efd, NOW + SPAN);
+    relay_connector_init(&c, r, to, n, prefer, GATE_WAKER(efd), NOW + SPAN);
 }
 
 /* Steps at time now, and waits for what is sure to come, until the end. */
@@ -349,7 +349,7 @@ START_TEST(test_connector_dead_until_the_deadline)
     check_error("127.0.0.1:%hu: connecting timed out", port);
     ck_assert_int_eq(open_fds(), before);
 
-    relay_connector_init(&c, r, &to, 1, NULL, efd, RPCH_NEVER);
+    relay_connector_init(&c, r, &to, 1, NULL, GATE_WAKER(efd), RPCH_NEVER);
     ck_assert_int_eq(relay_connector_step(&c, NOW), RPCH_AGAIN);
     ck_assert_uint_eq(relay_connector_deadline(&c), RPCH_NEVER);
     relay_connector_close(&c);
@@ -480,11 +480,13 @@ START_TEST(test_connector_all_helpers_hang)
 
     listen(s, 5);
     for (i = 0; i < 2; i++) {
-        relay_connector_init(&hung[i], r, &to[i], 1, NULL, efd, NOW + SPAN);
+        relay_connector_init(&hung[i], r, &to[i], 1, NULL, GATE_WAKER(efd),
+                             NOW + SPAN);
         ck_assert_int_eq(relay_connector_step(&hung[i], NOW), RPCH_AGAIN);
     }
     gate_await(&g, 2);
-    relay_connector_init(&waiting, r, &to[2], 1, NULL, efd, NOW + 500);
+    relay_connector_init(&waiting, r, &to[2], 1, NULL, GATE_WAKER(efd),
+                         NOW + 500);
     ck_assert_int_eq(relay_connector_step(&waiting, NOW), RPCH_AGAIN);
     ck_assert_uint_eq(relay_connector_deadline(&waiting), NOW + 500);
 
@@ -513,19 +515,27 @@ END_TEST
 
 START_TEST(test_connector_no_lookup)
 {
+    static relay_lookup *l[RELAY_LOOKUP_QUEUE_MAX + 2];
     unsigned short port = 0;
-    int s = bind_to("127.0.0.1", &port);
+    int s = bind_to("127.0.0.1", &port), i;
     relay_candidate to[2] = { { "name", 7 }, { "127.0.0.1", port } };
 
     listen(s, 5);
-    /* A wake_fd that cannot be duplicated stands for all that the resolver
-     * refuses. */
-    relay_connector_init(&c, r, to, 1, NULL, -1, NOW + SPAN);
+    for (i = 0; i < RELAY_LOOKUP_QUEUE_MAX + 2; i++) {
+        l[i] = relay_resolver_start(r, i ? "hang" : "hang0", 593,
+                                    GATE_WAKER(efd));
+        ck_assert_ptr_nonnull(l[i]);
+        if (i < 2)
+            gate_await(&g, i + 1);
+    }
+    start(to, 1, NULL);
     ck_assert_int_eq(relay_connector_step(&c, NOW), RPCH_E_CONNECT);
     ck_assert_str_eq(c.error, "name:7: too many names wait to be resolved");
-    relay_connector_init(&c, r, to, 2, NULL, -1, NOW + SPAN);
+    start(to, 2, NULL);
     ck_assert_int_eq(run(NOW), RPCH_OK);
     check_connected(s);
+    for (i = 0; i < RELAY_LOOKUP_QUEUE_MAX + 2; i++)
+        relay_lookup_release(l[i]);
     close(s);
 }
 END_TEST

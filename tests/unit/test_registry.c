@@ -66,8 +66,8 @@ START_TEST(test_registry_numbers)
     unsigned fds = open_fds();
     uint64_t first;
     ck_assert_uint_eq(relay_registry_count(reg), 0);
-    ck_assert_int_eq(relay_registry_enter(reg, &a), APR_SUCCESS);
-    ck_assert_int_eq(relay_registry_enter(reg, &b), APR_SUCCESS);
+    ck_assert_int_eq(relay_registry_enter(reg, &a, NULL), APR_SUCCESS);
+    ck_assert_int_eq(relay_registry_enter(reg, &b, NULL), APR_SUCCESS);
     ck_assert_uint_ne(a.number, 0);
     ck_assert_uint_ne(a.number, b.number);
     ck_assert_uint_eq(relay_registry_count(reg), 2);
@@ -76,7 +76,7 @@ START_TEST(test_registry_numbers)
     first = a.number;
     relay_registry_leave(reg, &a);
     ck_assert(!relay_registry_wake(reg, first));
-    ck_assert_int_eq(relay_registry_enter(reg, &a), APR_SUCCESS);
+    ck_assert_int_eq(relay_registry_enter(reg, &a, NULL), APR_SUCCESS);
     ck_assert_uint_gt(a.number, b.number);
     relay_registry_leave(reg, &b);
     relay_registry_leave(reg, &a);
@@ -90,8 +90,8 @@ START_TEST(test_registry_wake)
     relay_mailbox a, b;
     relay_msg m;
     int fd = -1;
-    relay_registry_enter(reg, &a);
-    relay_registry_enter(reg, &b);
+    relay_registry_enter(reg, &a, NULL);
+    relay_registry_enter(reg, &b, NULL);
     ck_assert(!rung(&a));
     ck_assert(relay_registry_wake(reg, a.number));
     ck_assert(relay_registry_wake(reg, a.number));
@@ -117,7 +117,7 @@ START_TEST(test_registry_deliver)
     int fd[RELAY_MAILBOX_LINKS_MAX];
     int extra, got;
     int i;
-    relay_registry_enter(reg, &box);
+    relay_registry_enter(reg, &box, NULL);
     for (i = 0; i < RELAY_MAILBOX_LINKS_MAX; i++) {
         fd[i] = some_fd();
         m = join_of((uint8_t)i);
@@ -154,7 +154,7 @@ START_TEST(test_registry_many)
     unsigned fds = open_fds();
     int i;
     for (i = 0; i < N; i++) {
-        ck_assert_int_eq(relay_registry_enter(reg, &box[i]), APR_SUCCESS);
+        ck_assert_int_eq(relay_registry_enter(reg, &box[i], NULL), APR_SUCCESS);
     }
     for (i = 0; i < N; i += 2) {
         relay_registry_leave(reg, &box[i]);
@@ -168,6 +168,104 @@ START_TEST(test_registry_many)
         relay_registry_leave(reg, &box[i]);
     }
     ck_assert_uint_eq(open_fds(), fds);
+}
+END_TEST
+
+/* A channel that a poller drives: it takes its mail when it was rung. */
+typedef struct rung_task {
+    relay_task task;
+    relay_mailbox box;
+    int drives;
+    int links;
+    bool over;
+} rung_task;
+
+static bool drive(relay_task *t, const short *revents, rpch_msec now,
+                  struct pollfd *fds, rpch_msec *at)
+{
+    rung_task *r = (rung_task *)t;
+    relay_msg m;
+    int fd;
+    r->drives++;
+    while (t->was_rung && relay_registry_take(reg, &r->box, &fd, &m)) {
+        close(fd);
+        r->links++;
+    }
+    t->was_rung = false;
+    if (r->over) {
+        relay_registry_leave(reg, &r->box);
+    }
+    return !r->over;
+}
+
+static void ended(relay_task *t)
+{
+}
+
+static void enter_with_bell(rung_task *r)
+{
+    memset(r, 0, sizeof(*r));
+    r->task.drive = drive;
+    r->task.ended = ended;
+    ck_assert_int_eq(relay_registry_enter(reg, &r->box, &r->task),
+                     APR_SUCCESS);
+    ck_assert_int_eq(r->box.event_fd, -1);
+}
+
+/* With a bell there is no eventfd, and whatever came before the task was added
+ * is found in its first drive. */
+START_TEST(test_registry_bell)
+{
+    relay_poller *p;
+    rung_task r;
+    relay_msg m = join_of(1);
+    unsigned fds;
+    uint64_t number;
+    ck_assert_int_eq(relay_poller_create(&p, pool), APR_SUCCESS);
+    fds = open_fds();
+    enter_with_bell(&r);
+    ck_assert_uint_eq(open_fds(), fds);
+    number = r.box.number;
+    ck_assert(relay_registry_deliver(reg, number, some_fd(), &m));
+    relay_registry_wake_all(reg);
+    relay_poller_add(p, &r.task);
+    relay_poller_turn(p, 1000);
+    ck_assert_int_eq(r.drives, 1);
+    ck_assert_int_eq(r.links, 1);
+    ck_assert(relay_registry_deliver(reg, number, some_fd(), &m));
+    ck_assert(relay_registry_deliver(reg, number, some_fd(), &m));
+    relay_poller_turn(p, 1000);
+    ck_assert_int_eq(r.drives, 2);
+    ck_assert_int_eq(r.links, 3);
+    ck_assert(relay_registry_wake(reg, number));
+    relay_poller_turn(p, 1000);
+    ck_assert_int_eq(r.drives, 3);
+    r.over = true;
+    relay_registry_wake_all(reg);
+    relay_poller_turn(p, 1000);
+    ck_assert_int_eq(r.drives, 4);
+    ck_assert(!relay_registry_wake(reg, number));
+    relay_poller_turn(p, 0);
+    ck_assert_int_eq(r.drives, 4);
+    ck_assert_uint_eq(open_fds(), fds);
+}
+END_TEST
+
+/* A waker finds its channel by the number, or nobody. */
+START_TEST(test_registry_waker)
+{
+    relay_mailbox a, b;
+    relay_waker waker;
+    relay_registry_enter(reg, &a, NULL);
+    relay_registry_enter(reg, &b, NULL);
+    relay_registry_waker(reg, &b, &waker);
+    waker.fn(waker.baton, waker.number);
+    ck_assert(!rung(&a));
+    ck_assert(rung(&b));
+    relay_registry_leave(reg, &b);
+    waker.fn(waker.baton, waker.number);
+    ck_assert(!rung(&a));
+    relay_registry_leave(reg, &a);
 }
 END_TEST
 
@@ -210,7 +308,7 @@ START_TEST(test_registry_threads)
         int fd;
         uint64_t before = __atomic_load_n(&number_now, __ATOMIC_ACQUIRE);
         more = before != UINT64_MAX;
-        ck_assert_int_eq(relay_registry_enter(reg, &box), APR_SUCCESS);
+        ck_assert_int_eq(relay_registry_enter(reg, &box, NULL), APR_SUCCESS);
         if (more) {
             __atomic_compare_exchange_n(&number_now, &before, box.number,
                                         false, __ATOMIC_ACQ_REL,
@@ -241,6 +339,8 @@ int main(void)
     tcase_add_test(tc, test_registry_wake);
     tcase_add_test(tc, test_registry_deliver);
     tcase_add_test(tc, test_registry_many);
+    tcase_add_test(tc, test_registry_bell);
+    tcase_add_test(tc, test_registry_waker);
     tcase_add_test(tc, test_registry_threads);
     suite_add_tcase(s, tc);
     return test_main(s);

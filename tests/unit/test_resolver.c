@@ -5,7 +5,6 @@
 
 #include <apr_general.h>
 #include <sched.h>
-#include <sys/resource.h>
 
 #include "relay/resolver.h"
 
@@ -48,7 +47,7 @@ static apr_status_t result(relay_lookup *l)
 
 static relay_lookup *start(const char *host)
 {
-    relay_lookup *l = relay_resolver_start(r, host, 593, efd);
+    relay_lookup *l = relay_resolver_start(r, host, 593, GATE_WAKER(efd));
     ck_assert_ptr_nonnull(l);
     return l;
 }
@@ -60,7 +59,8 @@ static void check_addr(int i, const char *text)
     ck_assert_str_eq(relay_addr_text(&addrs[i], got), text);
 }
 
-/* Literals are answered within the call, even when all helpers hang. */
+/* Literals are answered within the call, even when all helpers hang, and
+ * nobody needs to be woken. */
 START_TEST(test_resolver_literals)
 {
     static const char *const cases[][2] = {
@@ -76,7 +76,7 @@ START_TEST(test_resolver_literals)
     gate_await(&g, 2);
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         l = start(cases[i][0]);
-        ck_assert_uint_eq(eventfd_take(efd), 1);
+        ck_assert_uint_eq(eventfd_take(efd), 0);
         ck_assert_int_eq(result(l), APR_SUCCESS);
         ck_assert_int_eq(naddrs, 1);
         ck_assert_ptr_null(error);
@@ -84,7 +84,7 @@ START_TEST(test_resolver_literals)
         relay_lookup_release(l);
     }
     l = start("1::2::3");
-    ck_assert_uint_eq(eventfd_take(efd), 1);
+    ck_assert_uint_eq(eventfd_take(efd), 0);
     ck_assert_int_eq(result(l), APR_ENOENT);
     ck_assert_ptr_null(addrs);
     ck_assert_uint_gt(strlen(error), 0);
@@ -168,10 +168,11 @@ START_TEST(test_resolver_one_call_a_name)
         fds[i] = new_eventfd();
         l[i] = relay_resolver_start(r, i % 2 ? "HANG_192.0.2.1"
                                              : "hang_192.0.2.1",
-                                    (unsigned short)(6000 + i), fds[i]);
+                                    (unsigned short)(6000 + i),
+                                    GATE_WAKER(fds[i]));
         ck_assert_ptr_nonnull(l[i]);
     }
-    other = relay_resolver_start(r, "other", 593, other_fd);
+    other = relay_resolver_start(r, "other", 593, GATE_WAKER(other_fd));
     ck_assert(await_readable(other_fd));
     ck_assert_int_eq(result(other), APR_SUCCESS);
     for (i = 0; i < 10; i++)
@@ -202,8 +203,8 @@ START_TEST(test_resolver_one_call_a_name)
 }
 END_TEST
 
-/* A lookup released while it runs or waits writes nothing and leaves no
- * descriptor; who waits for the same name is served all the same. */
+/* A lookup released while it runs or waits wakes nobody; who waits for the
+ * same name is served all the same. */
 START_TEST(test_resolver_released)
 {
     int before = open_fds(), kept_fd;
@@ -212,10 +213,10 @@ START_TEST(test_resolver_released)
     gate_await(&g, 1);
     kept_fd = new_eventfd();
     queued = start("hang1");
-    kept = relay_resolver_start(r, "hang1", 593, kept_fd);
+    kept = relay_resolver_start(r, "hang1", 593, GATE_WAKER(kept_fd));
     relay_lookup_release(run);
     relay_lookup_release(queued);
-    ck_assert_int_eq(open_fds(), before + 2);
+    ck_assert_int_eq(open_fds(), before + 1);
     gate_open(&g);
     ck_assert(await_readable(kept_fd));
     ck_assert_int_eq(result(kept), APR_SUCCESS);
@@ -229,34 +230,13 @@ START_TEST(test_resolver_released)
 }
 END_TEST
 
-START_TEST(test_resolver_wake_fd_closed_by_caller)
-{
-    int mine = new_eventfd(), seen = dup(mine);
-    relay_lookup *l = relay_resolver_start(r, "hang", 593, mine);
-
-    ck_assert_ptr_nonnull(l);
-    close(mine);
-    gate_open(&g);
-    ck_assert(await_readable(seen));
-    ck_assert_uint_eq(eventfd_take(seen), 1);
-    relay_lookup_release(l);
-    close(seen);
-    ck_assert_ptr_null(relay_resolver_start(r, "name", 593, mine));
-}
-END_TEST
-
 /* The queue has an end; who leaves it makes room. */
 START_TEST(test_resolver_queue_bounded)
 {
     relay_lookup *l[RELAY_LOOKUP_QUEUE_MAX + 2];
-    struct rlimit limit;
     char name[32];
     int i, n = 0, fds = open_fds();
 
-    /* Each question that waits has a descriptor of its own. */
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = limit.rlim_max;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     for (i = 0; i < 2; i++) {
         snprintf(name, sizeof(name), "hang%d", i);
         l[n++] = start(name);
@@ -266,10 +246,12 @@ START_TEST(test_resolver_queue_bounded)
         snprintf(name, sizeof(name), "waits%d", i);
         l[n++] = start(name);
     }
-    ck_assert_ptr_null(relay_resolver_start(r, "surplus", 593, efd));
+    ck_assert_ptr_null(relay_resolver_start(r, "surplus", 593,
+                                            GATE_WAKER(efd)));
     relay_lookup_release(l[500]);
     l[500] = start("surplus");
-    ck_assert_ptr_null(relay_resolver_start(r, "surplus", 593, efd));
+    ck_assert_ptr_null(relay_resolver_start(r, "surplus", 593,
+                                            GATE_WAKER(efd)));
     gate_open(&g);
     for (i = 0; i < n; i++) {
         while (result(l[i]) == APR_EAGAIN)
@@ -316,10 +298,10 @@ START_TEST(test_resolver_pool_destroyed)
     ck_assert_int_eq(apr_pool_create(&child, NULL), APR_SUCCESS);
     ck_assert_int_eq(relay_resolver_create(&other, 2, child), APR_SUCCESS);
     relay_resolver_set_function(other, gate_resolve, &g);
-    hanging = relay_resolver_start(other, "hang1", 593, efd);
-    left = relay_resolver_start(other, "hang2", 593, efd);
+    hanging = relay_resolver_start(other, "hang1", 593, GATE_WAKER(efd));
+    left = relay_resolver_start(other, "hang2", 593, GATE_WAKER(efd));
     gate_await(&g, 2);
-    queued = relay_resolver_start(other, "waits", 593, efd);
+    queued = relay_resolver_start(other, "waits", 593, GATE_WAKER(efd));
     apr_pool_destroy(child);
     ck_assert_int_eq(threads(), before + 2);
     relay_lookup_release(left);
@@ -357,7 +339,7 @@ static void *stress_run(void *baton)
         relay_lookup *l;
         snprintf(name, sizeof(name), "n%d", rand_r(&s->seed) % 5);
         s->fds[i] = eventfd(0, EFD_NONBLOCK);
-        l = relay_resolver_start(r, name, 593, s->fds[i]);
+        l = relay_resolver_start(r, name, 593, GATE_WAKER(s->fds[i]));
         if (!l) {
             s->wrong++;
             continue;
@@ -371,8 +353,6 @@ static void *stress_run(void *baton)
             s->wrong++;
         }
         relay_lookup_release(l);
-        if (s->released[i])
-            eventfd_take(s->fds[i]); /* written before, or never */
     }
     return NULL;
 }
@@ -394,8 +374,9 @@ START_TEST(test_resolver_stress)
     for (i = 0; i < 3; i++) {
         ck_assert_int_eq(s[i].wrong, 0);
         for (k = 0; k < STRESS_LOOKUPS; k++) {
-            ck_assert_uint_eq(eventfd_take(s[i].fds[k]),
-                              s[i].released[k] ? 0 : 1);
+            uint64_t woken = eventfd_take(s[i].fds[k]);
+            ck_assert_uint_le(woken, 1);
+            ck_assert(woken == 1 || s[i].released[k]);
             close(s[i].fds[k]);
         }
     }
@@ -414,7 +395,6 @@ int main(void)
     tcase_add_test(t, test_resolver_system);
     tcase_add_test(t, test_resolver_one_call_a_name);
     tcase_add_test(t, test_resolver_released);
-    tcase_add_test(t, test_resolver_wake_fd_closed_by_caller);
     tcase_add_test(t, test_resolver_queue_bounded);
     tcase_add_test(t, test_resolver_threads_out_of_range);
     tcase_add_test(t, test_resolver_pool_destroyed);
