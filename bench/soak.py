@@ -191,6 +191,10 @@ class Soak:
                                       options.every)
         self.churn = [Churn(self, n) for n in range(options.clients)]
         self.marks = []
+        o, now = options, self.began
+        self.due = {self.kill_backend: [now + o.kill, o.kill],
+                    self.kill_child: [now + 1.7 * o.kill, 2.3 * o.kill],
+                    self.graceful: [now + o.graceful, o.graceful]}
 
     # Disturbances, each at its own pace.
 
@@ -216,15 +220,10 @@ class Soak:
 
     def disturb_until(self, end):
         """Runs everything at its time until then."""
-        o, now = self.options, time.monotonic()
-        due = {self.kill_backend: [now + o.kill, o.kill],
-               self.kill_child: [now + 1.7 * o.kill, 2.3 * o.kill],
-               self.graceful: [now + o.graceful, o.graceful]}
         while time.monotonic() < end and not self.over.is_set():
-            now = time.monotonic()
-            for what, times in due.items():
-                if now >= times[0]:
-                    times[0] += times[1]
+            for what, times in self.due.items():
+                if time.monotonic() >= times[0]:
+                    times[0] = time.monotonic() + times[1]
                     what()
             time.sleep(0.5)
 
@@ -239,10 +238,21 @@ class Soak:
             httpd.wait_empty(timeout=120)
         rig_.wait_until(self.only_current, "old children to end",
                         timeout=self.options.drain + 60, interval=0.5)
-        taken = self.watch.take(phase)
-        self.marks.append(taken)
+        self.marks.append(self.settled(phase))
         self.pause.clear()
         self.watch.phase = "work"
+
+    def settled(self, phase):
+        """The least of several samples: the connections of the status page
+        itself, and memory that is given back, take a moment to go."""
+        found = self.watch.take(phase)
+        for _ in range(8):
+            time.sleep(0.5)
+            for name, one in self.watch.take(phase).items():
+                for column, value in one.items():
+                    if "" not in (value, found[name][column]):
+                        found[name][column] = min(value, found[name][column])
+        return found
 
     def only_current(self):
         return all(h.status()["children"] == h.shape.children
