@@ -162,6 +162,9 @@ static void connected(relay_channel *ch, rpch_msec now)
                                 &ch->connector.peer);
     relay_connector_close(&ch->connector);
     relay_half_connected(&ch->half, now);
+    /* How long it may wait for its predecessor is for the machine to say. */
+    if (relay_half_is_successor(&ch->half))
+        ch->open_deadline = RPCH_NEVER;
     if (ch->joined)
         announce_ready(ch);
 }

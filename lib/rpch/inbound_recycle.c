@@ -66,6 +66,7 @@ int rpch_in_take_a1(rpch_inbound *m, const rpch_in_input *in)
 /* IN_R1/A2, 3.2.3.5.5. */
 int rpch_in_send_r1_a2(rpch_inbound *m, const rpch_in_input *in)
 {
+    const rpch_limits *l = &m->core.limits;
     rpch_rts_values v;
 
     if (m->core.flags & RPCH_JOINED)
@@ -75,9 +76,11 @@ int rpch_in_send_r1_a2(rpch_inbound *m, const rpch_in_input *in)
     v.cookie[0] = m->vc;
     v.cookie[1] = m->predecessor;
     v.cookie[2] = m->channel;
-    v.window = m->core.limits.receive_window;
-    v.timeout = m->core.limits.connection_timeout;
-    m->core.deadline = rpch_after(in->now, m->core.limits.open_timeout);
+    v.window = l->receive_window;
+    v.timeout = l->connection_timeout;
+    m->core.deadline = rpch_after(in->now, l->open_timeout);
+    if (l->open_timeout > 0 && l->switch_timeout > l->open_timeout)
+        m->core.deadline = rpch_after(in->now, l->switch_timeout);
     return rpch_in_make(m, RPCH_IN_R1_A2, &v);
 }
 

@@ -94,6 +94,9 @@ typedef struct rpch_limits {
     rpch_msec first_pdu_timeout; /* start to first RTS PDU */
     rpch_msec open_timeout;      /* first RTS PDU to both halves open; a
                                   * successor likewise */
+    rpch_msec switch_timeout;    /* IN_R1/A2 to IN_R1/B2, when longer than
+                                  * open_timeout: so long a predecessor may
+                                  * take to write what it holds */
     uint32_t recycle_reserve;    /* bytes of a lifetime left when the client
                                   * and the server role recycle; 0: they never
                                   * do, the channel ends at its lifetime */

@@ -326,6 +326,8 @@ static void set_limits(const entry *e, rpch_limits *out)
     out->first_pdu_timeout =
         (rpch_msec)rpcproxy_get(conf, RPCPROXY_HANDSHAKE_TIMEOUT);
     out->open_timeout = out->first_pdu_timeout;
+    out->switch_timeout = (rpch_msec)rpcproxy_get(conf,
+                                                  RPCPROXY_STALL_TIMEOUT);
     out->recycle_reserve = is_quiet(e->r)
                            ? 0 : recycle_reserve(out->channel_lifetime);
     out->ping_notify = 0;

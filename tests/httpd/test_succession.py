@@ -8,8 +8,11 @@ import signal
 import pytest
 
 import env
+import rawclient
+import recycling
 import rpc
 import rts
+import strict_recycling
 from engine_rig import connection_count, holder, wait_still
 from test_recycling import (KINDS, MPMS, PART, SHORT, fields, lines,
                             recycler, refused, until_asked, works)
@@ -64,6 +67,47 @@ def test_quiet_after_r1(httpd, fields, recycler, mpm):
     assert client.finish_out_successor() == "OUT_R1"
     still(second, "OUT_R1 is over")
     assert works(calls)
+
+
+@pytest.fixture
+def deaf(rpch_server):
+    """A server that acknowledges nothing, until the test lets it."""
+    server = strict_recycling.RecyclingServer(
+        (rpch_server.host, rpch_server.tcp_port), window=8192, ack=False)
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("mpm", ["event", "prefork"])
+def test_predecessor_that_writes_long(httpd, fields, deaf, mpm):
+    """Until it has written all, which may take RpcProxyStallTimeout, its
+    successor waits, longer than RpcProxyHandshakeTimeout if need be."""
+    conf = fields(location=("RpcProxyHandshakeTimeout 2s",))
+    conf["ports"] += ("deaf.http:1",)
+    conf["routes"] += (f"deaf.http to=127.0.0.1:{deaf.port}",)
+    first = httpd(mpm=mpm, **conf)
+    second = httpd(mpm=mpm, **{**conf, "server": ("# the other one",)})
+    there = second.address(False, False)
+    data = os.urandom(40000)
+    with recycling.Recycler(first.address(False, False),
+                            "deaf.http:1") as client:
+        calls = client.open().calls()
+        stub = len(data).to_bytes(4, "little") * 2 + data
+        for pdu in rpc.request(rpc.ECHO_DATA, stub, calls.call_id):
+            client.send_rpc(pdu)
+        assert client.recycle_in(there) == "IN_R1"
+        # The successor was there before this one, which is given up.
+        late = rawclient.Channel(there)
+        late.request("RPC_IN_DATA", client.target, client.IN_LENGTH,
+                     auth=client.auth)
+        late.rest()
+        late.close()
+        deaf.ack = True
+        v = deaf.history[-1]
+        v.legs["S-IN"].send(v.in_rx.ack(v.in_cookie))
+        assert calls.answer()[4:] == data
+        assert works(calls)
+    deaf.check()
 
 
 @pytest.mark.parametrize("mpm", MPMS)

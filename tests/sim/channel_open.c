@@ -75,6 +75,8 @@ static void connected(sim_channel *ch)
         sim_pipe_window(&sim_socks[ch->sock].down,
                         s->proxy[ch->place].receive_window);
     relay_half_connected(&ch->half, sim_msec());
+    if (relay_half_is_successor(&ch->half))
+        ch->open_deadline = RPCH_NEVER;
     if (!ch->joined)
         return;
     sim_place_state(ch->n, RELAY_HALF_READY);

@@ -132,6 +132,7 @@ static void make_limits(sim_script *s, uint64_t *x, uint32_t lifetime)
     l.ping_interval = percent(x, 50) ? between(x, 700, 3000) : 60000;
     l.first_pdu_timeout = 30000;
     l.open_timeout = 90000;
+    l.switch_timeout = 120000;
     l.recycle_reserve = between(x, 400, (lifetime - s->largest) / 2);
     l.ping_notify = notify;
     l.drain_timeout = s->places == 1 && percent(x, 20) ? 0 : drain;

@@ -282,6 +282,15 @@ START_TEST(test_inbound_successor_deadlines)
     drive(0, RPCH_IN_SUCCEED);
     ck_assert_int_eq(rpch_inbound_connected(&m, 7000), RPCH_OK);
     ck_assert(rpch_inbound_deadline(&m) == 907000);
+    /* its predecessor may still have to write */
+    drive(0, RPCH_IN_SUCCEED);
+    m.core.limits.switch_timeout = 899999;
+    ck_assert_int_eq(rpch_inbound_connected(&m, 7000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == 907000);
+    drive(0, RPCH_IN_SUCCEED);
+    m.core.limits.switch_timeout = 900001;
+    ck_assert_int_eq(rpch_inbound_connected(&m, 7000), RPCH_OK);
+    ck_assert(rpch_inbound_deadline(&m) == 907001);
     drive(0, RPCH_IN_SUCCEED);
     ck_assert_int_eq(rpch_inbound_attached(&m, 8000), RPCH_OK);
     ck_assert(rpch_inbound_deadline(&m) == 908000);
