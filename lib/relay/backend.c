@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 
 #include "relay/channel.h"
 #include "relay/clock.h"
@@ -121,18 +122,31 @@ void relay_channel_claim(relay_channel *ch)
     }
 }
 
-static void start_connector(relay_channel *ch, rpch_msec now)
+static bool start_connector(relay_channel *ch, rpch_msec now)
 {
     relay_addr prefer;
     relay_waker waker;
+    ch->connector = malloc(sizeof(*ch->connector));
+    if (ch->connector == NULL) {
+        relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
+        return false;
+    }
     memset(&prefer, 0, sizeof(prefer));
     if (ch->ref.generation)
         relay_table_address(ch->engine->table, ch->ref, &prefer);
     relay_registry_waker(ch->engine->registry, &ch->box, &waker);
-    relay_connector_init(&ch->connector, ch->engine->resolver, ch->job->to,
+    relay_connector_init(ch->connector, ch->engine->resolver, ch->job->to,
                          ch->job->n_to, prefer.len ? &prefer : NULL,
                          &waker, now + ch->job->connect_timeout);
-    ch->connecting = true;
+    return true;
+}
+
+void relay_channel_drop_connector(relay_channel *ch)
+{
+    if (ch->connector)
+        relay_connector_close(ch->connector);
+    free(ch->connector);
+    ch->connector = NULL;
 }
 
 /* The IN half that came first waits to hear that it can join. */
@@ -150,17 +164,16 @@ static void announce_ready(relay_channel *ch)
 static void connected(relay_channel *ch, rpch_msec now)
 {
     char text[RELAY_ADDR_TEXT_SIZE];
-    ch->server_fd = ch->connector.fd;
-    ch->connector.fd = -1;
-    ch->connecting = false;
+    ch->server_fd = ch->connector->fd;
+    ch->connector->fd = -1;
     ch->server_readable = true;
     RELAY_RLOG(ch->engine, APLOG_DEBUG, 0, ch->r, "%s: connected to %s",
                relay_dir_name(ch->half.dir),
-               relay_addr_text(&ch->connector.peer, text));
+               relay_addr_text(&ch->connector->peer, text));
     if (ch->ref.generation)
         relay_table_set_address(ch->engine->table, ch->ref,
-                                &ch->connector.peer);
-    relay_connector_close(&ch->connector);
+                                &ch->connector->peer);
+    relay_channel_drop_connector(ch);
     relay_half_connected(&ch->half, now);
     /* How long it may wait for its predecessor is for the machine to say. */
     if (relay_half_is_successor(&ch->half))
@@ -172,23 +185,22 @@ static void connected(relay_channel *ch, rpch_msec now)
 static void connect_step(relay_channel *ch, rpch_msec now)
 {
     int status;
-    if (!ch->connecting)
-        start_connector(ch, now);
-    status = relay_connector_step(&ch->connector, now);
+    if (!ch->connector && !start_connector(ch, now))
+        return;
+    status = relay_connector_step(ch->connector, now);
     if (status == RPCH_AGAIN)
         return;
     if (status == RPCH_OK) {
         connected(ch, now);
         return;
     }
-    ch->connecting = false;
     RELAY_RLOG(ch->engine, APLOG_ERR, 0, ch->r, "RPX0330: %s channel to %s: "
                "the server cannot be reached: %s", relay_dir_name(ch->half.dir),
-               ch->job->target, ch->connector.error);
+               ch->job->target, ch->connector->error);
     ch->cause_logged = true;
     relay_channel_fail(ch, RPCH_E_CONNECT, "the server cannot be reached",
-                       apr_pstrdup(ch->r->pool, ch->connector.error));
-    relay_connector_close(&ch->connector);
+                       apr_pstrdup(ch->r->pool, ch->connector->error));
+    relay_channel_drop_connector(ch);
 }
 
 /* Everything that is decided once, when the first PDU was read. */
@@ -214,7 +226,7 @@ void relay_channel_open(relay_channel *ch, rpch_msec now)
     ch->end_state = relay_half_state_name(&ch->half);
     if (!ch->claimed)
         begin(ch, now);
-    if (!ch->connecting)
+    if (!ch->connector)
         relay_channel_look_at_peer(ch);
     if (relay_half_core(&ch->half)->status == RPCH_OK
         && relay_half_is_successor(&ch->half) && !ch->own_leg)

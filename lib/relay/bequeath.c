@@ -18,9 +18,10 @@ void relay_channel_lose_leg(relay_channel *ch)
 static void hear_heir(relay_channel *ch)
 {
     relay_succession *s = ch->succ;
+    uint8_t room[RELAY_MSG_SIZE_MAX];
     relay_msg m;
     int fd;
-    apr_status_t rv = relay_link_recv(&s->link, &m, &fd);
+    apr_status_t rv = relay_link_recv(&s->link, room, &m, &fd);
     if (APR_STATUS_IS_EAGAIN(rv))
         return;
     if (rv == APR_SUCCESS && fd >= 0)
@@ -153,7 +154,7 @@ static bool encode(relay_channel *ch, const relay_leg *leg, rpch_msec now)
     if (!ch->joined || ch->half.dir != RELAY_OUT)
         return true;
     s->role = apr_palloc(ch->r->pool, RELAY_MSG_DATA_MAX);
-    rpch_server_save(&ch->role, &image, now);
+    rpch_server_save(ch->role, &image, now);
     return relay_leg_encode_role(&image, s->role, RELAY_MSG_DATA_MAX,
                                  &s->role_len) == RPCH_OK;
 }

@@ -161,10 +161,11 @@ static void hand_over(relay_broker *b, relay_link *link, const relay_msg *m)
  * socket closed or handed over. */
 static bool hear(relay_broker *b, greeting *g)
 {
+    uint8_t room[RELAY_MSG_SIZE_MAX];
     relay_msg m;
     int fd;
     apr_status_t rv;
-    while ((rv = relay_link_recv(&g->link, &m, &fd)) == APR_SUCCESS) {
+    while ((rv = relay_link_recv(&g->link, room, &m, &fd)) == APR_SUCCESS) {
         if (fd >= 0) {
             /* No greeting brings one. */
             close(fd);

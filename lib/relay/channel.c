@@ -15,6 +15,7 @@
 
 #include <http_protocol.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "relay/call.h"
 #include "relay/clock.h"
@@ -58,18 +59,43 @@ static long to_client(void *baton, const uint8_t *p, size_t len)
     return relay_client_write(&ch->client, p, len);
 }
 
+/* Not from the request's pool, which would take a block of 8 KiB more for
+ * it. */
+static relay_channel *allocate(const relay_job *job)
+{
+    relay_channel *ch = calloc(1, sizeof(*ch));
+    if (ch == NULL)
+        return NULL;
+    ch->joined = job->kind == RELAY_NCACN_IP_TCP;
+    if (!ch->joined || job->dir == RELAY_IN)
+        return ch;
+    ch->role = calloc(1, sizeof(*ch->role));
+    if (ch->role)
+        return ch;
+    free(ch);
+    return NULL;
+}
+
+void relay_channel_free(relay_channel *ch)
+{
+    free(ch->role);
+    free(ch);
+}
+
 relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
                                     const relay_job *job, relay_task *bell,
                                     apr_status_t *rv)
 {
-    relay_channel *ch = apr_pcalloc(r->pool, sizeof(*ch));
+    relay_channel *ch = allocate(job);
     rpch_msec now = relay_now();
     unsigned flags = job->flags;
     rpch_address address;
+    *rv = APR_ENOMEM;
+    if (ch == NULL)
+        return NULL;
     ch->engine = e;
     ch->r = r;
     ch->job = job;
-    ch->joined = job->kind == RELAY_NCACN_IP_TCP;
     ch->server_fd = -1;
     ch->last_rpc = now;
     ch->open_deadline = ch->idle_deadline = RPCH_NEVER;
@@ -79,15 +105,17 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
     relay_sendq_init(&ch->held, e->blocks);
     apr_table_setn(r->subprocess_env, "RPC_CONNECTION", "-");
     *rv = relay_registry_enter(e->registry, &ch->box, bell);
-    if (*rv != APR_SUCCESS)
+    if (*rv != APR_SUCCESS) {
+        relay_channel_free(ch);
         return NULL;
+    }
     if (ch->joined)
         flags |= RPCH_JOINED;
     client_address(r, &address);
     relay_half_init(&ch->half, job->dir, &job->limits, &address, flags,
                     log_machine, ch, now);
-    if (ch->joined && job->dir == RELAY_OUT)
-        rpch_server_init(&ch->role, &job->limits, RPCH_JOINED, log_machine,
+    if (ch->role)
+        rpch_server_init(ch->role, &job->limits, RPCH_JOINED, log_machine,
                          ch, now);
     relay_writer_init(&ch->writer, &ch->half,
                       job->dir == RELAY_OUT || !ch->joined,
@@ -262,9 +290,9 @@ static void count_lifetime(relay_channel *ch)
     if (!ch->joined || ch->half.dir != RELAY_OUT
         || ch->join != RELAY_JOIN_DONE || relay_channel_is_arriving(ch))
         return;
-    (void)rpch_lane_buf(rpch_server_lane(&ch->role, false, 0), &before);
-    rpch_server_spent(&ch->role, out->lifetime_used, out->starved);
-    (void)rpch_lane_buf(rpch_server_lane(&ch->role, false, 0), &after);
+    (void)rpch_lane_buf(rpch_server_lane(ch->role, false, 0), &before);
+    rpch_server_spent(ch->role, out->lifetime_used, out->starved);
+    (void)rpch_lane_buf(rpch_server_lane(ch->role, false, 0), &after);
     ch->moved = ch->moved || after != before;
 }
 
@@ -467,10 +495,10 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     fd = relay_channel_succession_fd(ch, &events);
     want(&fds[RELAY_FD_SUCCESSION], fd, events);
     want(&fds[RELAY_FD_EVENT], ch->box.event_fd, POLLIN);
-    if (ch->connecting) {
-        want(&fds[RELAY_FD_SERVER], relay_connector_fd(&ch->connector),
+    if (ch->connector) {
+        want(&fds[RELAY_FD_SERVER], relay_connector_fd(ch->connector),
              POLLOUT);
-        at = earliest(at, relay_connector_deadline(&ch->connector));
+        at = earliest(at, relay_connector_deadline(ch->connector));
     }
     at = earliest(at, earliest(ch->open_deadline, ch->retry));
     at = earliest(at, relay_channel_role_deadline(ch));

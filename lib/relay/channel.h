@@ -48,8 +48,7 @@ typedef struct relay_channel {
     relay_writer writer;
     relay_mailbox box;
 
-    relay_connector connector;
-    bool connecting;         /* the connector is at work */
+    relay_connector *connector; /* while it is at work; allocated */
     int server_fd;           /* to the server, or -1 */
     bool server_readable;    /* a read may bring something */
     bool server_full;        /* a write to it was cut short */
@@ -63,7 +62,8 @@ typedef struct relay_channel {
     relay_link link;
     bool link_full;
     bool link_ending;        /* the peer closed it: only its end matters */
-    rpch_server role;        /* OUT, joined: the server role's control half */
+    rpch_server *role;       /* OUT, joined: the server role's control half,
+                              * allocated; else NULL */
     rpch_msec retry;         /* IN, joined: when to look at the table again */
 
     relay_succession *succ;  /* NULL: no succession yet */
@@ -98,12 +98,15 @@ typedef struct relay_channel {
     const char *end_state;   /* the half's state before it finished */
 } relay_channel;
 
-/* A new channel for r, allocated from its pool. bell: the task of the poller
- * that will drive it, or NULL for a loop of its own. NULL when the registry
- * has no room for it (descriptors), with *rv. */
+/* A new channel for r, which relay_channel_end frees. bell: the task of the
+ * poller that will drive it, or NULL for a loop of its own. NULL, with *rv,
+ * when there are no descriptors or no memory for it. */
 relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
                                     const relay_job *job, relay_task *bell,
                                     apr_status_t *rv);
+
+/* Frees ch, of which nothing is left to be ended. */
+void relay_channel_free(relay_channel *ch);
 
 /* Does everything that can be done now. revents[i] is what poll reported for
  * descriptor i (0 when it was not polled). */
@@ -130,8 +133,8 @@ void relay_channel_arm(relay_channel *ch, bool progress, rpch_msec now);
 /* OUT: tells the table of the answers that the writer has written. */
 void relay_channel_note_answers(relay_channel *ch);
 
-/* Ends a finished channel: answer, table, log lines, descriptors. Returns
- * what the handler returns. */
+/* Ends a finished channel: answer, table, log lines, descriptors; and frees
+ * it. Returns what the handler returns. */
 int relay_channel_end(relay_channel *ch);
 
 /* The half ends for a reason of ours: status, static reason for the machine,
@@ -142,6 +145,9 @@ void relay_channel_fail(relay_channel *ch, int status, const char *reason,
 /* Runs the opening steps that follow the first PDU: policy, limits, table,
  * connection to the server. */
 void relay_channel_open(relay_channel *ch, rpch_msec now);
+
+/* Ends the attempt to connect, if there is one. */
+void relay_channel_drop_connector(relay_channel *ch);
 
 /* The channel as the table names it. */
 relay_owner relay_channel_owner(const relay_channel *ch);

@@ -207,8 +207,7 @@ static void release(relay_channel *ch)
 /* shutdown, not close: the other half may hold a duplicate of the socket. */
 static void close_server(relay_channel *ch)
 {
-    if (ch->connecting)
-        relay_connector_close(&ch->connector);
+    relay_channel_drop_connector(ch);
     if (ch->server_fd >= 0) {
         shutdown(ch->server_fd, ch->joined && ch->half.dir == RELAY_IN
                                 ? SHUT_WR : SHUT_RDWR);
@@ -249,5 +248,6 @@ int relay_channel_end(relay_channel *ch)
     relay_writer_close(&ch->writer);
     relay_sendq_clear(&ch->held);
     relay_registry_leave(ch->engine->registry, &ch->box);
+    relay_channel_free(ch);
     return rc;
 }

@@ -22,8 +22,8 @@ static bool pending(relay_channel *ch)
         || ch->client.out_bytes > 0 || relay_client_blocked(&ch->client)
         || lane_waits(relay_half_to_server(&ch->half))
         || (ch->joined && ch->half.dir == RELAY_OUT
-            && (lane_waits(rpch_server_lane(&ch->role, true, 0))
-                || lane_waits(rpch_server_lane(&ch->role, false, 0))));
+            && (lane_waits(rpch_server_lane(ch->role, true, 0))
+                || lane_waits(rpch_server_lane(ch->role, false, 0))));
 }
 
 static void expire_idle(relay_channel *ch, rpch_msec now)
@@ -73,7 +73,7 @@ rpch_msec relay_channel_role_deadline(const relay_channel *ch)
     if (!ch->joined || ch->half.dir != RELAY_OUT
         || !relay_half_is_open(&ch->half) || relay_channel_is_arriving(ch))
         return RPCH_NEVER;
-    return rpch_server_deadline(&ch->role);
+    return rpch_server_deadline(ch->role);
 }
 
 static bool is_stopped(const relay_channel *ch)
@@ -93,10 +93,10 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
     if (relay_half_deadline(&ch->half) <= now)
         relay_half_timeout(&ch->half, now);
     if (relay_channel_role_deadline(ch) <= now) {
-        rpch_server_timeout(&ch->role, now);
-        if (ch->role.core.status != RPCH_OK)
-            relay_channel_fail(ch, ch->role.core.status,
-                               ch->role.core.reason, NULL);
+        rpch_server_timeout(ch->role, now);
+        if (ch->role->core.status != RPCH_OK)
+            relay_channel_fail(ch, ch->role->core.status,
+                               ch->role->core.reason, NULL);
     }
     if (ch->open_deadline <= now)
         relay_channel_fail(ch, RPCH_E_TIMEOUT,

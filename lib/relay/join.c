@@ -31,10 +31,10 @@ bool relay_channel_can_receive(relay_channel *ch)
 {
     if (ch->half.dir == RELAY_IN)
         return rpch_lane_has_room(&ch->half.m.in.to_server);
-    return rpch_lane_has_room(&ch->half.m.out.to_server)
+    return ch->role && rpch_lane_has_room(&ch->half.m.out.to_server)
         && rpch_lane_has_room(&ch->half.m.out.to_client)
-        && rpch_lane_has_room(rpch_server_lane(&ch->role, true, 0))
-        && rpch_lane_has_room(rpch_server_lane(&ch->role, false, 0));
+        && rpch_lane_has_room(rpch_server_lane(ch->role, true, 0))
+        && rpch_lane_has_room(rpch_server_lane(ch->role, false, 0));
 }
 
 static void drop_link(relay_channel *ch, rpch_msec retry)
@@ -184,7 +184,7 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
                == RPCH_AGAIN)
             peer_ended(ch, RPCH_E_BUG, "an RTS message out of order");
         else if (ch->half.dir == RELAY_OUT)
-            rpch_server_in_rts(&ch->role, 0, m->pdu, m->pdu_len, now);
+            rpch_server_in_rts(ch->role, 0, m->pdu, m->pdu_len, now);
         break;
     case RELAY_MSG_END:
     case RELAY_MSG_REFUSE:
@@ -200,12 +200,13 @@ static void take_message(relay_channel *ch, const relay_msg *m, int fd,
  * RTS PDUs would go to may never have room again. */
 static void receive(relay_channel *ch, rpch_msec now)
 {
+    uint8_t room[RELAY_MSG_SIZE_MAX];
     relay_msg m;
     apr_status_t rv;
     int fd;
     while (ch->link.fd >= 0
            && (ch->link_ending || relay_channel_can_receive(ch))) {
-        rv = relay_link_recv(&ch->link, &m, &fd);
+        rv = relay_link_recv(&ch->link, room, &m, &fd);
         if (APR_STATUS_IS_EAGAIN(rv))
             return;
         ch->moved = true;
@@ -261,12 +262,12 @@ static void lane_to_link(relay_channel *ch, rpch_lane *lane)
 static void feed_role(relay_channel *ch, rpch_msec now)
 {
     rpch_lane *lane = relay_half_to_server(&ch->half);
-    rpch_lane *answers = rpch_server_lane(&ch->role, false, 0);
+    rpch_lane *answers = rpch_server_lane(ch->role, false, 0);
     const uint8_t *p;
     size_t len;
     while (relay_channel_can_receive(ch)
            && (p = lane_pdu(lane, &len)) != NULL) {
-        rpch_server_out_rts(&ch->role, 0, p, len, now);
+        rpch_server_out_rts(ch->role, 0, p, len, now);
         relay_half_server_ack(&ch->half, len);
         ch->moved = true;
     }
@@ -275,8 +276,8 @@ static void feed_role(relay_channel *ch, rpch_msec now)
         rpch_lane_ack(answers, len);
         ch->moved = true;
     }
-    if (ch->role.core.status != RPCH_OK)
-        relay_channel_fail(ch, ch->role.core.status, ch->role.core.reason,
+    if (ch->role->core.status != RPCH_OK)
+        relay_channel_fail(ch, ch->role->core.status, ch->role->core.reason,
                            NULL);
 }
 
@@ -314,7 +315,7 @@ void relay_channel_join_step(relay_channel *ch, rpch_msec now)
         lane_to_link(ch, &ch->half.m.in.to_server);
     } else {
         feed_role(ch, now);
-        lane_to_link(ch, rpch_server_lane(&ch->role, true, 0));
+        lane_to_link(ch, rpch_server_lane(ch->role, true, 0));
     }
 }
 

@@ -151,9 +151,10 @@ static ssize_t receive(relay_link *l, struct msghdr *mh)
     }
 }
 
-apr_status_t relay_link_recv(relay_link *l, relay_msg *m, int *fd)
+apr_status_t relay_link_recv(relay_link *l, uint8_t *room, relay_msg *m,
+                             int *fd)
 {
-    struct iovec iov = { l->buf, sizeof(l->buf) };
+    struct iovec iov = { room, RELAY_MSG_SIZE_MAX };
     struct msghdr mh;
     control c;
     const char *reason;
@@ -174,7 +175,7 @@ apr_status_t relay_link_recv(relay_link *l, relay_msg *m, int *fd)
         return error_of(errno);
     nfds = take_fds(&mh, fds);
     if (n > 0 && nfds <= 1 && !(mh.msg_flags & (MSG_TRUNC | MSG_CTRUNC))
-        && relay_msg_decode(l->buf, (size_t)n, m, &reason) == RPCH_OK) {
+        && relay_msg_decode(room, (size_t)n, m, &reason) == RPCH_OK) {
         if (nfds == 1) {
             set_nonblocking(fds[0]);
             *fd = fds[0];

@@ -16,7 +16,6 @@
 
 typedef struct relay_link {
     int fd; /* -1: no link */
-    uint8_t buf[RELAY_MSG_SIZE_MAX]; /* the last message received */
 } relay_link;
 
 /* No link yet. */
@@ -36,13 +35,15 @@ apr_status_t relay_link_connect(relay_link *l, const char *path);
  * the peer is gone, APR_EINVAL for a message that cannot be encoded. */
 apr_status_t relay_link_send(relay_link *l, const relay_msg *m, int pass_fd);
 
-/* Receives one message; m->pdu lives until the next call. *fd gets the
- * descriptor that came with it (the caller closes it; it is close-on-exec and
- * non-blocking) or -1. APR_EAGAIN when there is none, APR_EOF when the peer
- * closed and all it had sent is read, APR_EINVAL for a datagram that is too
- * long, cannot be decoded or brings more than one descriptor: all that came
- * with it are closed, and the link should be. */
-apr_status_t relay_link_recv(relay_link *l, relay_msg *m, int *fd);
+/* Receives one message into room (RELAY_MSG_SIZE_MAX bytes), which m->pdu and
+ * m->data borrow from. *fd gets the descriptor that came with it (the caller
+ * closes it; it is close-on-exec and non-blocking) or -1. APR_EAGAIN when
+ * there is none, APR_EOF when the peer closed and all it had sent is read,
+ * APR_EINVAL for a datagram that is too long, cannot be decoded or brings more
+ * than one descriptor: all that came with it are closed, and the link should
+ * be. */
+apr_status_t relay_link_recv(relay_link *l, uint8_t *room, relay_msg *m,
+                             int *fd);
 
 /* Closes the socket, if any. */
 void relay_link_close(relay_link *l);

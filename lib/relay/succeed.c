@@ -183,7 +183,7 @@ static void take_role(relay_channel *ch, const relay_msg *m, rpch_msec now)
         != RPCH_OK)
         relay_channel_fail(ch, RPCH_E_BUG, "a role that cannot be read",
                            reason);
-    else if (rpch_server_restore(&ch->role, &image, now) != RPCH_OK)
+    else if (rpch_server_restore(ch->role, &image, now) != RPCH_OK)
         relay_channel_fail(ch, RPCH_E_BUG, "a role that does not fit", NULL);
 }
 
@@ -238,11 +238,12 @@ static bool brings_fd(const relay_msg *m)
 static void hear_predecessor(relay_channel *ch, rpch_msec now)
 {
     relay_succession *s = ch->succ;
+    uint8_t room[RELAY_MSG_SIZE_MAX];
     relay_msg m;
     apr_status_t rv;
     int fd;
     while (s->link.fd >= 0) {
-        rv = relay_link_recv(&s->link, &m, &fd);
+        rv = relay_link_recv(&s->link, room, &m, &fd);
         if (APR_STATUS_IS_EAGAIN(rv))
             return;
         ch->moved = true;

@@ -104,7 +104,7 @@ START_TEST(test_broker_attach)
     relay_link_init(&other);
     relay_link_adopt(&other, fd);
     say(&other, RELAY_MSG_ATTACHED);
-    ck_assert_int_eq(relay_link_recv(&l, &m, &fd), APR_SUCCESS);
+    ck_assert_int_eq(relay_link_recv(&l, room, &m, &fd), APR_SUCCESS);
     ck_assert_int_eq(m.type, RELAY_MSG_ATTACHED);
     relay_link_close(&other);
     relay_link_close(&l);
@@ -123,7 +123,7 @@ START_TEST(test_broker_attach_refused)
     ck_assert_int_eq(relay_link_send(&l, &m, -1), APR_SUCCESS);
     serve_now();
     ck_assert(!rung());
-    ck_assert_int_eq(relay_link_recv(&l, &m, &fd), APR_SUCCESS);
+    ck_assert_int_eq(relay_link_recv(&l, room, &m, &fd), APR_SUCCESS);
     ck_assert_int_eq(m.type, RELAY_MSG_REFUSE);
     ck_assert_int_eq(m.status, RPCH_E_CLOSED);
     ck_assert(dropped(&l));
@@ -171,7 +171,7 @@ START_TEST(test_broker_refuse)
     ck_assert_int_eq(relay_link_send(&l, &m, -1), APR_SUCCESS);
     serve_now();
     ck_assert(!rung());
-    ck_assert_int_eq(relay_link_recv(&l, &m, &fd), APR_SUCCESS);
+    ck_assert_int_eq(relay_link_recv(&l, room, &m, &fd), APR_SUCCESS);
     ck_assert_int_eq(m.type, RELAY_MSG_REFUSE);
     ck_assert_int_eq(m.status, RPCH_E_CLOSED);
     ck_assert_str_eq(m.text, "that channel is gone or takes no more links");
@@ -192,8 +192,8 @@ START_TEST(test_broker_mailbox_full)
         say(&l[i], RELAY_MSG_JOIN);
         serve_now();
     }
-    ck_assert_int_eq(relay_link_recv(&l[RELAY_MAILBOX_LINKS_MAX], &m, &fd),
-                     APR_SUCCESS);
+    ck_assert_int_eq(relay_link_recv(&l[RELAY_MAILBOX_LINKS_MAX], room, &m,
+                                     &fd), APR_SUCCESS);
     ck_assert_int_eq(m.type, RELAY_MSG_REFUSE);
     for (i = 0; i <= RELAY_MAILBOX_LINKS_MAX; i++) {
         relay_link_close(&l[i]);

@@ -13,6 +13,7 @@
 
 #include "relay/link.h"
 
+static uint8_t room[RELAY_MSG_SIZE_MAX]; /* what a message borrows from */
 static relay_link a, b;
 static relay_msg got;
 static int got_fd;
@@ -80,7 +81,7 @@ static void send_raw(const void *p, size_t len, const int *fds, size_t n)
 static apr_status_t receive(void)
 {
     got_fd = 12345;
-    return relay_link_recv(&b, &got, &got_fd);
+    return relay_link_recv(&b, room, &got, &got_fd);
 }
 
 START_TEST(test_link_order)
