@@ -244,21 +244,10 @@ void relay_channel_open(relay_channel *ch, rpch_msec now)
 static bool to_half(relay_channel *ch, const uint8_t *p, size_t len,
                     size_t *taken, rpch_msec now)
 {
-    rpch_step step;
-    *taken = 0;
-    while (*taken < len) {
-        if (relay_half_server_recv(&ch->half, p + *taken, len - *taken, &step,
-                                   now) != RPCH_OK) {
-            ch->server_fault = true;
-            return false;
-        }
-        if (step.pass)
-            relay_writer_pass(&ch->writer, &step, now);
-        if (step.used == 0)
-            return false;
-        *taken += step.used;
-    }
-    return true;
+    if (relay_writer_feed(&ch->writer, false, p, len, taken, NULL, NULL, now)
+        != RPCH_OK)
+        ch->server_fault = true;
+    return *taken == len;
 }
 
 static bool flush_held(relay_channel *ch, rpch_msec now)
@@ -306,15 +295,19 @@ void relay_channel_read_server(relay_channel *ch, rpch_msec now)
     ch->moved = true;
 }
 
-long relay_channel_to_server(void *baton, const uint8_t *p, size_t len)
+long relay_channel_to_server(void *baton, const struct iovec *v, int n)
 {
     relay_channel *ch = baton;
-    ssize_t n;
+    struct msghdr m;
+    ssize_t sent;
     if (ch->server_fd < 0)
         return 0;
-    n = send(ch->server_fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n >= 0)
-        return (long)n;
+    memset(&m, 0, sizeof(m));
+    m.msg_iov = (struct iovec *)(uintptr_t)v;
+    m.msg_iovlen = (size_t)n;
+    sent = sendmsg(ch->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0)
+        return (long)sent;
     return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
 }
 
@@ -327,7 +320,8 @@ void relay_channel_flush_server_lane(relay_channel *ch)
     if (ch->joined || ch->half.dir == RELAY_IN || ch->server_fd < 0)
         return;
     while (!ch->server_full && (p = rpch_lane_buf(lane, &len)) != NULL) {
-        n = relay_channel_to_server(ch, p, len);
+        struct iovec v = { (void *)(uintptr_t)p, len };
+        n = relay_channel_to_server(ch, &v, 1);
         if (n < 0) {
             ch->server_eof = true;
             return;

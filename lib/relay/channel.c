@@ -51,12 +51,22 @@ static void client_address(const request_rec *r, rpch_address *out)
     }
 }
 
-static long to_client(void *baton, const uint8_t *p, size_t len)
+static long to_client(void *baton, const struct iovec *v, int n)
 {
     relay_channel *ch = baton;
+    long taken, sum = 0;
+    int i;
     if (!ch->head_sent)
         return 0;
-    return relay_client_write(&ch->client, p, len);
+    for (i = 0; i < n; i++) {
+        taken = relay_client_write(&ch->client, v[i].iov_base, v[i].iov_len);
+        if (taken < 0)
+            return taken;
+        sum += taken;
+        if ((size_t)taken < v[i].iov_len)
+            break;
+    }
+    return sum;
 }
 
 /* Not from the request's pool, which would take a block of 8 KiB more for
@@ -179,8 +189,9 @@ static void client_ended(relay_channel *ch)
 }
 
 /* IN: an RPC PDU comes, and nothing of it was passed on yet. */
-static void note_request(relay_channel *ch, const rpch_step *step)
+static void note_request(void *baton, const rpch_step *step)
 {
+    relay_channel *ch = baton;
     relay_trace_bind(ch->engine, ch->r, "IN", step);
     if (step->first && ch->ref.generation && relay_call_begins(step->pass))
         relay_table_call_began(ch->engine->table, ch->ref);
@@ -189,22 +200,19 @@ static void note_request(relay_channel *ch, const rpch_step *step)
 static void read_client(relay_channel *ch, rpch_msec now)
 {
     const uint8_t *p;
-    size_t len;
-    rpch_step step;
+    size_t len, taken;
     int n;
     for (n = 0; n < CLIENT_QUOTA && wants_client(ch); n++) {
         p = relay_client_peek(&ch->client, &len);
         if (p == NULL)
             break;
-        if (relay_half_client_recv(&ch->half, p, len, &step, now) != RPCH_OK)
+        if (relay_writer_feed(&ch->writer, true, p, len, &taken,
+                              ch->half.dir == RELAY_IN ? note_request : NULL,
+                              ch, now) != RPCH_OK)
             return;
-        if (ch->half.dir == RELAY_IN)
-            note_request(ch, &step);
-        if (step.pass)
-            relay_writer_pass(&ch->writer, &step, now);
-        if (step.used == 0)
+        if (taken == 0)
             break;
-        relay_client_take(&ch->client, step.used);
+        relay_client_take(&ch->client, taken);
     }
     if (ch->half.dir == RELAY_OUT)
         relay_client_peek(&ch->client, &len);

@@ -237,7 +237,7 @@ void relay_channel_succession_event(relay_channel *ch, short revents);
 void relay_channel_read_server(relay_channel *ch, rpch_msec now);
 
 /* The writer's sink for IN: the server socket. */
-long relay_channel_to_server(void *baton, const uint8_t *p, size_t len);
+long relay_channel_to_server(void *baton, const struct iovec *v, int n);
 
 /* Sends the half's RTS PDUs for the server when the writer does not (OUT:
  * over S-OUT). */

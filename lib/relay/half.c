@@ -83,6 +83,19 @@ int relay_half_server_recv(relay_half *h, const uint8_t *in, size_t len,
          : rpch_outbound_server_recv(&h->m.out, in, len, step, now);
 }
 
+bool relay_half_rpc_next(const relay_half *h, bool client, const uint8_t *in,
+                         size_t len)
+{
+    const rpch_cutter *c = h->dir == RELAY_IN
+        ? (client ? &h->m.in.client : &h->m.in.server)
+        : (client ? &h->m.out.client : &h->m.out.server);
+    const char *reason;
+    rpch_pdu pdu;
+    return c->left > 0
+        || (c->have == 0 && rpch_pdu_parse(in, len, &pdu, &reason) == RPCH_OK
+            && pdu.ptype != RPCH_PTYPE_RTS);
+}
+
 int relay_half_server_rts(relay_half *h, const uint8_t *pdu, size_t len,
                           rpch_msec now)
 {
@@ -196,6 +209,13 @@ bool relay_half_may_send(relay_half *h, uint32_t len)
 {
     return h->dir == RELAY_IN ? rpch_inbound_may_send(&h->m.in, len)
                               : rpch_outbound_may_send(&h->m.out, len);
+}
+
+bool relay_half_may_follow(const relay_half *h, uint32_t ahead, uint32_t len)
+{
+    return h->dir == RELAY_IN
+         ? rpch_inbound_may_follow(&h->m.in, ahead, len)
+         : rpch_outbound_may_follow(&h->m.out, ahead, len);
 }
 
 int relay_half_pdu_begin(relay_half *h, uint32_t len)

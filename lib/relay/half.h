@@ -56,6 +56,12 @@ int relay_half_client_recv(relay_half *h, const uint8_t *in, size_t len,
 int relay_half_server_recv(relay_half *h, const uint8_t *in, size_t len,
                            rpch_step *step, rpch_msec now);
 
+/* Whether in[0..len), the next bytes of the client or else of the server,
+ * begin with bytes of an RPC PDU that is known or well-formed: taking them
+ * changes no state. */
+bool relay_half_rpc_next(const relay_half *h, bool client, const uint8_t *in,
+                         size_t len);
+
 /* One RTS PDU from the join. */
 int relay_half_server_rts(relay_half *h, const uint8_t *pdu, size_t len,
                           rpch_msec now);
@@ -107,6 +113,10 @@ int relay_half_timeout(relay_half *h, rpch_msec now);
 
 /* Whether an RPC PDU of len bytes may start on the way out of this half. */
 bool relay_half_may_send(relay_half *h, uint32_t len);
+
+/* Whether another one may start right behind ahead bytes of RPC PDUs that may
+ * and were not begun yet. */
+bool relay_half_may_follow(const relay_half *h, uint32_t ahead, uint32_t len);
 
 /* It starts. */
 int relay_half_pdu_begin(relay_half *h, uint32_t len);

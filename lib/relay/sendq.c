@@ -188,6 +188,21 @@ const uint8_t *relay_sendq_front(const relay_sendq *q, size_t *n)
     return q->head->data + q->head->start;
 }
 
+int relay_sendq_view(const relay_sendq *q, struct iovec *v, int max)
+{
+    relay_block *block;
+    int n = 0;
+
+    for (block = q->bytes ? q->head : NULL; block && n < max;
+         block = block->next) {
+        if (block->end == block->start)
+            continue;
+        v[n].iov_base = block->data + block->start;
+        v[n++].iov_len = block->end - block->start;
+    }
+    return n;
+}
+
 size_t relay_sendq_peek(const relay_sendq *q, uint8_t *out, size_t n)
 {
     const relay_block *block;

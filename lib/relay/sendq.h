@@ -7,6 +7,7 @@
 #define RELAY_SENDQ_H
 
 #include <apr_pools.h>
+#include <sys/uio.h>
 
 #include "rpch/rpch.h"
 
@@ -45,6 +46,10 @@ apr_status_t relay_sendq_push(relay_sendq *q, const uint8_t *p, size_t n);
 /* The first contiguous piece, *n bytes (at most a block); NULL and 0 when
  * empty. Lives until the next call on q. */
 const uint8_t *relay_sendq_front(const relay_sendq *q, size_t *n);
+
+/* Describes the first bytes in their order, in up to max pieces; returns how
+ * many it filled. They live as relay_sendq_front's. */
+int relay_sendq_view(const relay_sendq *q, struct iovec *v, int max);
 
 /* Copies up to n first bytes to out without removing them; returns how
  * many. */

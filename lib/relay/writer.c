@@ -7,11 +7,16 @@
  * the lane goes first and goes completely, so a partly written RTS PDU is
  * always followed by its rest.
  *
- * Bytes are taken from the queue and, only when it is empty, from the slice
- * at hand. Every PDU's common header is contiguous in its first slice (see
- * rpch_step), so at a boundary either nothing or a whole header is there; but a
- * queue that is being inherited comes in any pieces, and part of a header
- * waits for its rest.
+ * What waits is the queue and, behind it, the spans of the chunk at hand. A
+ * load is as much of that as may go without anything in between: PDUs are
+ * looked at in advance, the sink is called once, and when it has said how much
+ * it took they are begun and done one after the other. What it did not take
+ * was never begun, but for the PDU on the wire: it may still go to a
+ * successor.
+ *
+ * Every PDU's common header is contiguous in its first slice (see rpch_step),
+ * but blocks cut it, and a queue that is being inherited comes in any pieces:
+ * part of a header waits for its rest.
  */
 #include "relay/writer.h"
 
@@ -19,11 +24,20 @@
 
 #include "relay/call.h"
 
-/* The unqueued slice of the call. */
-typedef struct slice {
-    const uint8_t *p;
-    size_t len;
-} slice;
+/* Pieces and PDUs of one load. */
+#define LOAD_PIECES 48
+#define LOAD_PDUS 256
+
+typedef struct load {
+    struct iovec v[LOAD_PIECES];
+    int n;
+    size_t bytes;              /* of the pieces */
+    struct {
+        uint16_t len;
+        bool answer;
+    } pdu[LOAD_PDUS];          /* behind the one begun */
+    int pdus;
+} load;
 
 void relay_writer_init(relay_writer *w, relay_half *half, bool with_lane,
                        relay_sink_fn *sink, void *baton, relay_blocks *blocks)
@@ -54,16 +68,17 @@ static void lane_ack(relay_writer *w, size_t len, rpch_msec now)
         relay_half_server_ack(w->half, len);
 }
 
-/* Bytes that the sink took of p; notes a full or broken sink. */
-static size_t to_sink(relay_writer *w, const uint8_t *p, size_t len)
+/* Bytes that the sink took of len in n pieces; notes a full or broken sink. */
+static size_t to_sink(relay_writer *w, const struct iovec *v, int n,
+                      size_t len)
 {
-    long n = w->sink(w->baton, p, len);
-    if (n < 0) {
+    long taken = w->sink(w->baton, v, n);
+    if (taken < 0) {
         w->broken = true;
         return 0;
     }
-    w->full = (size_t)n < len;
-    return (size_t)n;
+    w->full = (size_t)taken < len;
+    return (size_t)taken;
 }
 
 /* True when the lane is empty afterwards. */
@@ -72,105 +87,271 @@ static bool flush_lane(relay_writer *w, rpch_msec now)
     size_t len, n;
     const uint8_t *p;
     while ((p = lane_buf(w, &len)) != NULL && !w->full && !w->broken) {
-        n = to_sink(w, p, len);
+        struct iovec v = { (void *)(uintptr_t)p, len };
+        n = to_sink(w, &v, 1, len);
         lane_ack(w, n, now);
         w->lane_moved = w->lane_moved || n > 0;
     }
     return p == NULL;
 }
 
-/* At a boundary: whether the next RPC PDU starts now. */
-static bool start_pdu(relay_writer *w, const slice *s, int *status)
+/* All that waits, as far as the pieces reach. */
+static void look(const relay_writer *w, load *l)
 {
-    uint8_t head[RPCH_PDU_HEADER_SIZE];
+    int i;
+    l->n = relay_sendq_view(&w->queue, l->v, LOAD_PIECES);
+    for (i = 0; i < w->spans && l->n < LOAD_PIECES; i++)
+        l->v[l->n++] = w->span[i];
+    l->bytes = 0;
+    for (i = 0; i < l->n; i++)
+        l->bytes += l->v[i].iov_len;
+    l->pdus = 0;
+}
+
+/* A place within the pieces of a load. */
+typedef struct place {
+    const load *l;
+    int i;
+    size_t at; /* in piece i */
+} place;
+
+static void move_on(place *p, size_t n)
+{
+    p->at += n;
+    while (p->i < p->l->n && p->at >= p->l->v[p->i].iov_len)
+        p->at -= p->l->v[p->i++].iov_len;
+}
+
+/* The n bytes at p, of which there are enough, in one piece: there or in
+ * out. */
+static const uint8_t *whole(place p, uint8_t *out, size_t n)
+{
+    const uint8_t *piece = p.l->v[p.i].iov_base;
+    size_t here, done = 0;
+    if (p.l->v[p.i].iov_len - p.at >= n)
+        return piece + p.at;
+    while (done < n) {
+        piece = p.l->v[p.i].iov_base;
+        here = p.l->v[p.i].iov_len - p.at;
+        here = here < n - done ? here : n - done;
+        memcpy(out + done, piece + p.at, here);
+        done += here;
+        move_on(&p, here);
+    }
+    return out;
+}
+
+/* The PDU at p, of which there are at least as many bytes as a header has. */
+static int read_header(place p, uint32_t *len, bool *answer)
+{
+    uint8_t room[RPCH_PDU_HEADER_SIZE];
+    const uint8_t *head = whole(p, room, sizeof(room));
     const char *reason;
     rpch_pdu pdu;
-    size_t n = relay_sendq_peek(&w->queue, head, sizeof(head));
-    if (n > 0 && n < sizeof(head))
+    if (rpch_pdu_parse(head, sizeof(room), &pdu, &reason) != RPCH_OK)
+        return RPCH_E_SYNTAX;
+    *len = pdu.frag_len;
+    *answer = relay_call_ends(head);
+    return RPCH_OK;
+}
+
+static int no_header(relay_writer *w)
+{
+    relay_half_fail(w->half, RPCH_E_BUG, "a queued PDU has no header");
+    return RPCH_E_BUG;
+}
+
+/* At a boundary: begins the first PDU of l if it may go now; false when it
+ * may not. */
+static bool begin_pdu(relay_writer *w, const load *l, int *status)
+{
+    place first = { l, 0, 0 };
+    uint32_t len;
+    if (l->bytes < RPCH_PDU_HEADER_SIZE)
         return false;
-    if (n == 0) {
-        n = s->len < sizeof(head) ? s->len : sizeof(head);
-        if (n == 0)
-            return false;
-        memcpy(head, s->p, n);
-    }
-    if (rpch_pdu_parse(head, n, &pdu, &reason) != RPCH_OK) {
-        *status = RPCH_E_BUG;
-        relay_half_fail(w->half, RPCH_E_BUG, "a queued PDU has no header");
+    if (read_header(first, &len, &w->answer) != RPCH_OK)
+        *status = no_header(w);
+    if (*status != RPCH_OK || !relay_half_may_send(w->half, len))
         return false;
-    }
-    if (!relay_half_may_send(w->half, pdu.frag_len))
-        return false;
-    *status = relay_half_pdu_begin(w->half, pdu.frag_len);
+    *status = relay_half_pdu_begin(w->half, len);
     if (*status != RPCH_OK)
         return false;
-    w->pdu_len = w->left = pdu.frag_len;
-    w->answer = relay_call_ends(head);
+    w->pdu_len = w->left = len;
     return true;
 }
 
-/* Writes bytes of the current PDU; false when there are none at hand or the
- * sink took none. */
-static bool write_rpc(relay_writer *w, slice *s, rpch_msec now)
+/* Cuts l down to its first n bytes, if there are more. */
+static void cut(load *l, size_t n)
 {
-    size_t len, n;
-    const uint8_t *p = relay_sendq_front(&w->queue, &len);
-    bool queued = p != NULL;
-    if (!queued) {
-        p = s->p;
-        len = s->len;
+    while (l->bytes > n) {
+        struct iovec *last = &l->v[l->n - 1];
+        size_t over = l->bytes - n;
+        if (over < last->iov_len) {
+            last->iov_len -= over;
+        } else {
+            over = last->iov_len;
+            l->n--;
+        }
+        l->bytes -= over;
     }
-    if (len > w->left)
-        len = w->left;
-    if (len == 0)
-        return false;
-    n = to_sink(w, p, len);
-    if (queued) {
-        relay_sendq_drop(&w->queue, n);
-    } else {
-        s->p += n;
-        s->len -= n;
-    }
-    w->left -= (uint32_t)n;
-    w->rpc_moved = w->rpc_moved || n > 0;
-    if (n > 0 && w->left == 0) {
-        w->calls_ended += w->answer;
-        relay_half_pdu_done(w->half, w->pdu_len, now);
-    }
-    return n > 0;
 }
 
-static int pump(relay_writer *w, slice *s, rpch_msec now)
+/* Cuts l down to what may go behind the PDU begun; behind that, the lane
+ * would be first. */
+static int choose(relay_writer *w, load *l)
+{
+    size_t lane, at = w->left;
+    uint32_t len, ahead = 0;
+    place p = { l, 0, 0 };
+    bool answer, alone = lane_buf(w, &lane) != NULL;
+    for (move_on(&p, at); !alone && l->pdus < LOAD_PDUS
+         && at + RPCH_PDU_HEADER_SIZE <= l->bytes; move_on(&p, len)) {
+        if (read_header(p, &len, &answer) != RPCH_OK)
+            return no_header(w);
+        if (!relay_half_may_follow(w->half, ahead, len))
+            break;
+        l->pdu[l->pdus].len = (uint16_t)len;
+        l->pdu[l->pdus++].answer = answer;
+        ahead += len;
+        at += len;
+    }
+    cut(l, at);
+    return RPCH_OK;
+}
+
+/* Drops n bytes that were taken. */
+static void drop(relay_writer *w, size_t n)
+{
+    size_t queued = n < w->queue.bytes ? n : w->queue.bytes;
+    int i = 0;
+    if (queued > 0)
+        relay_sendq_drop(&w->queue, queued);
+    for (n -= queued; i < w->spans && n >= w->span[i].iov_len; i++)
+        n -= w->span[i].iov_len;
+    memmove(w->span, w->span + i, (size_t)(w->spans - i) * sizeof(*w->span));
+    w->spans -= i;
+    if (n > 0) {
+        w->span[0].iov_base = (uint8_t *)w->span[0].iov_base + n;
+        w->span[0].iov_len -= n;
+    }
+}
+
+/* n bytes of l were taken: PDUs begin and are done. */
+static int account(relay_writer *w, const load *l, size_t n, rpch_msec now)
+{
+    int i = 0, status = RPCH_OK;
+    drop(w, n);
+    w->rpc_moved = w->rpc_moved || n > 0;
+    while (n > 0 && status == RPCH_OK) {
+        uint32_t part = n < w->left ? (uint32_t)n : w->left;
+        w->left -= part;
+        n -= part;
+        if (w->left > 0)
+            break;
+        w->calls_ended += w->answer;
+        relay_half_pdu_done(w->half, w->pdu_len, now);
+        if (n == 0)
+            break;
+        w->answer = l->pdu[i].answer;
+        w->pdu_len = w->left = l->pdu[i++].len;
+        status = relay_half_pdu_begin(w->half, w->pdu_len);
+    }
+    return status;
+}
+
+/* Writes RPC bytes; false when none were written. */
+static bool write_rpc(relay_writer *w, int *status, rpch_msec now)
+{
+    size_t n;
+    load l;
+    if (w->queue.bytes == 0 && w->spans == 0)
+        return false;
+    look(w, &l);
+    if (w->left == 0 && !begin_pdu(w, &l, status))
+        return false;
+    *status = choose(w, &l);
+    if (*status != RPCH_OK)
+        return false;
+    n = to_sink(w, l.v, l.n, l.bytes);
+    *status = account(w, &l, n, now);
+    return n > 0 && *status == RPCH_OK;
+}
+
+static int pump(relay_writer *w, rpch_msec now)
 {
     int status = RPCH_OK;
     while (!w->full && !w->broken) {
-        if (w->left == 0) {
-            if (!flush_lane(w, now) || !start_pdu(w, s, &status))
-                break;
-        }
-        if (!write_rpc(w, s, now))
+        if (w->left == 0 && !flush_lane(w, now))
+            break;
+        if (!write_rpc(w, &status, now))
             break;
     }
     return status;
 }
 
+static int queue(relay_writer *w, const uint8_t *p, size_t len)
+{
+    if (relay_sendq_push(&w->queue, p, len) == APR_SUCCESS)
+        return RPCH_OK;
+    relay_half_fail(w->half, RPCH_E_ROOM, "out of memory for queued data");
+    return RPCH_E_ROOM;
+}
+
+void relay_writer_begin(relay_writer *w, const uint8_t *p, size_t len)
+{
+    w->chunk = p;
+    w->chunk_len = len;
+}
+
+int relay_writer_commit(relay_writer *w, rpch_msec now)
+{
+    int i, status;
+    if (w->spans == 0)
+        return RPCH_OK;
+    status = pump(w, now);
+    for (i = 0; i < w->spans && status == RPCH_OK; i++)
+        status = queue(w, w->span[i].iov_base, w->span[i].iov_len);
+    w->spans = 0;
+    return status;
+}
+
+int relay_writer_end(relay_writer *w, rpch_msec now)
+{
+    int status = relay_writer_commit(w, now);
+    w->chunk = NULL;
+    return status;
+}
+
+static void remember(relay_writer *w, const uint8_t *p, size_t len)
+{
+    struct iovec *last = w->spans > 0 ? &w->span[w->spans - 1] : NULL;
+    if (last && (uint8_t *)last->iov_base + last->iov_len == p) {
+        last->iov_len += len;
+        return;
+    }
+    w->span[w->spans].iov_base = (void *)(uintptr_t)p;
+    w->span[w->spans++].iov_len = len;
+}
+
 int relay_writer_pass(relay_writer *w, const rpch_step *step, rpch_msec now)
 {
-    slice s = { step->pass, step->pass_len };
-    int status = pump(w, &s, now);
-    if (status != RPCH_OK || s.len == 0)
+    bool lasts = step->pass >= w->chunk
+              && step->pass < w->chunk + w->chunk_len;
+    int status = RPCH_OK;
+    if (w->chunk && (!lasts || w->spans == RELAY_WRITER_SPANS))
+        status = relay_writer_commit(w, now);
+    if (status != RPCH_OK)
         return status;
-    if (relay_sendq_push(&w->queue, s.p, s.len) != APR_SUCCESS) {
-        relay_half_fail(w->half, RPCH_E_ROOM, "out of memory for queued data");
-        return RPCH_E_ROOM;
-    }
-    return RPCH_OK;
+    /* A header in pieces: its PDU's rest is about to be remembered. */
+    if (w->chunk && !lasts)
+        return queue(w, step->pass, step->pass_len);
+    remember(w, step->pass, step->pass_len);
+    return w->chunk ? RPCH_OK : relay_writer_commit(w, now);
 }
 
 int relay_writer_flush(relay_writer *w, rpch_msec now)
 {
-    slice none = { NULL, 0 };
-    return pump(w, &none, now);
+    return pump(w, now);
 }
 
 bool relay_writer_pending(const relay_writer *w)

@@ -14,9 +14,12 @@
 #include "relay/half.h"
 #include "relay/sendq.h"
 
-/* Takes up to len bytes and returns how many; 0 when it can take none now,
- * -1 when it is broken for good. */
-typedef long relay_sink_fn(void *baton, const uint8_t *p, size_t len);
+/* Pieces of a chunk that are remembered; see relay_writer_begin. */
+#define RELAY_WRITER_SPANS 8
+
+/* Takes up to all bytes of n pieces, in their order, and returns how many; 0
+ * when it can take none now, -1 when it is broken for good. */
+typedef long relay_sink_fn(void *baton, const struct iovec *v, int n);
 
 typedef struct relay_writer {
     relay_half *half;
@@ -32,16 +35,45 @@ typedef struct relay_writer {
     bool broken;      /* the sink failed */
     bool rpc_moved;   /* RPC bytes were written; cleared by the caller */
     bool lane_moved;  /* RTS bytes were written; cleared by the caller */
+
+    const uint8_t *chunk; /* the caller's; NULL: none */
+    size_t chunk_len;
+    struct iovec span[RELAY_WRITER_SPANS]; /* of it: behind the queue */
+    int spans;
 } relay_writer;
 
 /* Starts an empty writer; queue blocks come from blocks. */
 void relay_writer_init(relay_writer *w, relay_half *half, bool with_lane,
                        relay_sink_fn *sink, void *baton, relay_blocks *blocks);
 
-/* Passes on a slice of an RPC PDU as a machine's step gave it: writes what
- * may go now and queues a copy of the rest. Returns RPCH_OK, the half's
- * error, or RPCH_E_ROOM when memory is out. */
+/* Until relay_writer_end, p[0..len) stays as it is: slices of it that are
+ * passed on are remembered, and sent together. What is not in it, such as a
+ * header that came in pieces, may be passed as well. */
+void relay_writer_begin(relay_writer *w, const uint8_t *p, size_t len);
+
+/* Writes what was remembered and may go now, and queues a copy of the rest;
+ * the chunk goes on. Returns RPCH_OK, the half's error, or RPCH_E_ROOM when
+ * memory is out. */
+int relay_writer_commit(relay_writer *w, rpch_msec now);
+
+/* Likewise, and the chunk is no longer needed. */
+int relay_writer_end(relay_writer *w, rpch_msec now);
+
+/* Passes on a slice of an RPC PDU as a machine's step gave it: remembers it,
+ * or writes what may go now and queues a copy of the rest. Same results. */
 int relay_writer_pass(relay_writer *w, const rpch_step *step, rpch_msec now);
+
+/* Called with a step that has something to pass on, before it is passed. */
+typedef void relay_feed_fn(void *baton, const rpch_step *step);
+
+/* Puts p[0..len), read from the client or else the server, through the half;
+ * what it passes on goes into w as one chunk, but is written before anything
+ * else than an RPC PDU is looked at: what that changes comes after it. *taken:
+ * bytes that the half took; the rest is for later. note (NULL: none) sees each
+ * slice. Returns RPCH_OK or the half's error. */
+int relay_writer_feed(relay_writer *w, bool client, const uint8_t *p,
+                      size_t len, size_t *taken, relay_feed_fn *note,
+                      void *baton, rpch_msec now);
 
 /* Writes what is waiting and may go now. Same results. */
 int relay_writer_flush(relay_writer *w, rpch_msec now);

@@ -63,6 +63,11 @@ bool rpch_tx_may_send(const rpch_tx *t, uint32_t n)
     return t->off || n <= t->avail || t->avail == t->window;
 }
 
+bool rpch_tx_may_follow(const rpch_tx *t, uint32_t ahead, uint32_t n)
+{
+    return t->off || (n <= t->avail && ahead <= t->avail - n);
+}
+
 void rpch_tx_sent(rpch_tx *t, uint32_t n)
 {
     t->avail = t->avail > n ? t->avail - n : 0;

@@ -58,6 +58,10 @@ void rpch_tx_init(rpch_tx *t, uint32_t window);
  * is free, since it could never go otherwise. */
 bool rpch_tx_may_send(const rpch_tx *t, uint32_t n);
 
+/* Whether a PDU of n bytes may be sent right behind ahead bytes of others that
+ * may be sent and are not counted yet. */
+bool rpch_tx_may_follow(const rpch_tx *t, uint32_t ahead, uint32_t n);
+
 /* A PDU of n bytes is being sent. */
 void rpch_tx_sent(rpch_tx *t, uint32_t n);
 

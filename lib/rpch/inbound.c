@@ -488,6 +488,13 @@ bool rpch_inbound_may_send(const rpch_inbound *m, uint32_t pdu_len)
         && rpch_lane_has_reserve(&m->to_server);
 }
 
+bool rpch_inbound_may_follow(const rpch_inbound *m, uint32_t ahead,
+                             uint32_t pdu_len)
+{
+    return is_open(m) && rpch_tx_may_follow(&m->tx, ahead, pdu_len)
+        && rpch_lane_has_reserve(&m->to_server);
+}
+
 void rpch_inbound_pdu_begin(rpch_inbound *m, uint32_t pdu_len)
 {
     if (!is_open(m)) {
@@ -558,17 +565,6 @@ rpch_msec rpch_inbound_deadline(const rpch_inbound *m)
     return m->core.deadline;
 }
 
-/* What did not happen in time. */
-static const char *const overdue[RPCH_IN_STATE_MAX] = {
-    [RPCH_IN_OPEN_START] = "no CONN/B1 from the client in time",
-    [RPCH_IN_B3W] = "no CONN/B3 from the server in time",
-    [RPCH_IN_SUCCEED] = "the predecessor was not found in time",
-    [RPCH_IN_B2W] = "no IN_R1/B2 from the server in time",
-    [RPCH_IN_PLUGGED] = "the predecessor did not hand S-IN over in time",
-    [RPCH_IN_CLOSE_R1] = RPCH_IN_REPLACED,
-    [RPCH_IN_RELEASE] = "S-IN was not given to the successor in time",
-};
-
 int rpch_inbound_timeout(rpch_inbound *m, rpch_msec now)
 {
     if (m->core.deadline == RPCH_NEVER || now < m->core.deadline)
@@ -581,7 +577,7 @@ int rpch_inbound_timeout(rpch_inbound *m, rpch_msec now)
     return rpch_in_end(m, RPCH_IN_EV_TIMEOUT,
                        m->core.state == RPCH_IN_CLOSE_R1 ? RPCH_E_RECYCLED
                                                          : RPCH_E_TIMEOUT,
-                       overdue[m->core.state]);
+                       rpch_in_overdue(m->core.state));
 }
 
 static const char *event_name(int event)

@@ -221,6 +221,13 @@ void rpch_inbound_fail(rpch_inbound *m, int status, const char *reason);
  * has the lane for the ack that may follow. */
 bool rpch_inbound_may_send(const rpch_inbound *m, uint32_t pdu_len);
 
+/* Whether another one of pdu_len bytes may start right behind ahead bytes of
+ * RPC PDUs that may and were not begun yet: so that all of them can be sent at
+ * once and begun and done one after the other when it is known how many bytes
+ * left. */
+bool rpch_inbound_may_follow(const rpch_inbound *m, uint32_t ahead,
+                             uint32_t pdu_len);
+
 /* An RPC PDU starts on S-IN. */
 void rpch_inbound_pdu_begin(rpch_inbound *m, uint32_t pdu_len);
 

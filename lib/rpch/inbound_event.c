@@ -5,6 +5,8 @@
  */
 #include "rpch/inbound_event.h"
 
+#include "rpch/inbound_private.h"
+
 static const char *const state_name[RPCH_IN_STATE_MAX] = {
     "OPEN_START", "CONNECT", "B3W", "SUCCEED", "B2W", "PLUGGED", "OPENED",
     "OPENED_A5W", "DRAIN_R1", "CLOSE_R1", "RELEASE", "FINISHED"
@@ -115,6 +117,21 @@ const char *rpch_in_wrong(rpch_in_event ev, bool first, const rpch_rts *rts)
     const char *text = first ? event[ev].first : event[ev].later;
 
     return text != NULL ? text : misfit(ev, rts);
+}
+
+const char *rpch_in_overdue(int state)
+{
+    static const char *const overdue[RPCH_IN_STATE_MAX] = {
+        [RPCH_IN_OPEN_START] = "no CONN/B1 from the client in time",
+        [RPCH_IN_B3W] = "no CONN/B3 from the server in time",
+        [RPCH_IN_SUCCEED] = "the predecessor was not found in time",
+        [RPCH_IN_B2W] = "no IN_R1/B2 from the server in time",
+        [RPCH_IN_PLUGGED] = "the predecessor did not hand S-IN over in time",
+        [RPCH_IN_CLOSE_R1] = RPCH_IN_REPLACED,
+        [RPCH_IN_RELEASE] = "S-IN was not given to the successor in time",
+    };
+
+    return overdue[state];
 }
 
 const char *rpch_in_state_name(rpch_in_state s)

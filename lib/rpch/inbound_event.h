@@ -19,4 +19,7 @@ rpch_in_event rpch_in_server_event(const rpch_rts *rts);
  * static text. rts is the PDU, NULL for an RPC PDU. */
 const char *rpch_in_wrong(rpch_in_event ev, bool first, const rpch_rts *rts);
 
+/* What did not happen in time in a state that has a timer: static text. */
+const char *rpch_in_overdue(int state);
+
 #endif

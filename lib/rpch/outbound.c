@@ -418,13 +418,26 @@ bool rpch_outbound_may_send(rpch_outbound *m, uint32_t pdu_len)
         return rpch_tx_may_send(&m->tx, pdu_len);
     if (!is_open(m))
         return false;
-    if (rpch_out_starves(m, pdu_len)) {
+    if (rpch_out_starves(m, 0, pdu_len)) {
         m->starved = true;
         return false;
     }
     /* The PDU's end may owe the server an ack, which must have a place. */
     return rpch_tx_may_send(&m->tx, pdu_len)
         && rpch_lane_has_reserve(&m->to_server);
+}
+
+bool rpch_outbound_may_follow(const rpch_outbound *m, uint32_t ahead,
+                              uint32_t pdu_len)
+{
+    uint64_t used = m->lifetime_used + ahead + pdu_len;
+
+    if (used > m->core.limits.channel_lifetime
+        || !rpch_tx_may_follow(&m->tx, ahead, pdu_len))
+        return false;
+    return m->core.state == RPCH_OUT_DRAIN_R1
+        || (is_open(m) && !rpch_out_starves(m, ahead, pdu_len)
+            && rpch_lane_has_reserve(&m->to_server));
 }
 
 int rpch_outbound_pdu_begin(rpch_outbound *m, uint32_t pdu_len)

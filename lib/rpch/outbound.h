@@ -223,6 +223,12 @@ void rpch_outbound_fail(rpch_outbound *m, int status, const char *reason);
  * PDUs that do not fit are the matter of rpch_outbound_pdu_begin. */
 bool rpch_outbound_may_send(rpch_outbound *m, uint32_t pdu_len);
 
+/* Whether another one of pdu_len bytes may start, and fits the channel's
+ * lifetime, right behind ahead bytes of RPC PDUs that may and were not begun
+ * yet; see rpch_inbound_may_follow. */
+bool rpch_outbound_may_follow(const rpch_outbound *m, uint32_t ahead,
+                              uint32_t pdu_len);
+
 /* An RPC PDU starts on C-OUT. RPCH_E_LIFETIME, and the machine is finished,
  * when the channel's lifetime has no room for it (2.1.2.1.8). */
 int rpch_outbound_pdu_begin(rpch_outbound *m, uint32_t pdu_len);

@@ -98,8 +98,10 @@ int rpch_out_make_client(rpch_outbound *m, rpch_pdu_id id,
 int rpch_out_make_server(rpch_outbound *m, rpch_pdu_id id,
                          const rpch_rts_values *v);
 
-/* True when no RPC PDU of pdu_len bytes may start because the lifetime of a
- * joined channel has no room for it and a successor's may have. */
-bool rpch_out_starves(const rpch_outbound *m, uint32_t pdu_len);
+/* True when no RPC PDU of pdu_len bytes may start behind ahead bytes of others
+ * because the lifetime of a joined channel has no room for it and a
+ * successor's may have. */
+bool rpch_out_starves(const rpch_outbound *m, uint32_t ahead,
+                      uint32_t pdu_len);
 
 #endif

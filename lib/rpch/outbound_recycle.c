@@ -210,7 +210,8 @@ void rpch_out_settle(rpch_outbound *m, rpch_msec now)
         (void)rpch_out_happen(m, RPCH_OUT_EV_SENT, &in);
 }
 
-bool rpch_out_starves(const rpch_outbound *m, uint32_t pdu_len)
+bool rpch_out_starves(const rpch_outbound *m, uint32_t ahead,
+                      uint32_t pdu_len)
 {
     uint64_t lifetime = m->core.limits.channel_lifetime;
     uint64_t reserve = lifetime / 4;
@@ -222,9 +223,9 @@ bool rpch_out_starves(const rpch_outbound *m, uint32_t pdu_len)
     if (reserve > RTS_RESERVE_MAX)
         reserve = RTS_RESERVE_MAX;
     /* A channel that carried nothing was no use. */
-    if (reserve < RECYCLE_SIZE || m->tx.sent == 0)
+    if (reserve < RECYCLE_SIZE || m->tx.sent + ahead == 0)
         reserve = RECYCLE_SIZE;
-    return m->lifetime_used + pdu_len + reserve > lifetime;
+    return m->lifetime_used + ahead + pdu_len + reserve > lifetime;
 }
 
 int rpch_outbound_attached(rpch_outbound *m, rpch_msec now)

@@ -76,19 +76,35 @@ static void check_drain(sim_channel *ch)
     a->on = false;
 }
 
-static long to_client(void *baton, const uint8_t *p, size_t len)
+static long put_all(sim_pipe *p, const struct iovec *v, int n)
+{
+    long taken, sum = 0;
+    int i;
+
+    for (i = 0; i < n; i++) {
+        taken = sim_pipe_put(p, v[i].iov_base, v[i].iov_len);
+        if (taken < 0)
+            return i == 0 ? taken : sum;
+        sum += taken;
+        if ((size_t)taken < v[i].iov_len)
+            break;
+    }
+    return sum;
+}
+
+static long to_client(void *baton, const struct iovec *v, int n)
 {
     sim_channel *ch = baton;
 
     check_drain(ch);
-    return ch->head_sent ? sim_pipe_put(&conn_of(ch)->down, p, len) : 0;
+    return ch->head_sent ? put_all(&conn_of(ch)->down, v, n) : 0;
 }
 
-static long to_server(void *baton, const uint8_t *p, size_t len)
+static long to_server(void *baton, const struct iovec *v, int n)
 {
     sim_channel *ch = baton;
 
-    return ch->sock < 0 ? 0 : sim_pipe_put(&sim_socks[ch->sock].up, p, len);
+    return ch->sock < 0 ? 0 : put_all(&sim_socks[ch->sock].up, v, n);
 }
 
 void sim_channel_open(int n, int place, int child, int identity)
@@ -177,18 +193,16 @@ static void read_client(sim_channel *ch)
     int i;
 
     for (i = 0; i < READS && wants_client(ch); i++) {
-        rpch_step step;
-        size_t n;
+        size_t n, taken;
         const uint8_t *p = sim_pipe_peek(&c->up, &n);
 
         if (p == NULL)
             break;
-        if (relay_half_client_recv(&ch->half, p, n, &step, now) != RPCH_OK)
+        if (relay_writer_feed(&ch->writer, true, p, n, &taken, NULL, NULL,
+                              now) != RPCH_OK)
             return;
-        if (step.pass)
-            relay_writer_pass(&ch->writer, &step, now);
-        sim_pipe_take(&c->up, step.used);
-        if (step.used == 0)
+        sim_pipe_take(&c->up, taken);
+        if (taken == 0)
             break;
     }
     look_at_client(ch);
@@ -213,19 +227,10 @@ static void respond(sim_channel *ch)
 /* Gives bytes of the server to the half; how many it took. */
 static size_t feed(sim_channel *ch, const uint8_t *p, size_t len)
 {
-    rpch_step step;
-    size_t taken = 0;
+    size_t taken;
 
-    while (taken < len) {
-        if (relay_half_server_recv(&ch->half, p + taken, len - taken, &step,
-                                   sim_msec()) != RPCH_OK)
-            break;
-        if (step.pass)
-            relay_writer_pass(&ch->writer, &step, sim_msec());
-        if (step.used == 0)
-            break;
-        taken += step.used;
-    }
+    (void)relay_writer_feed(&ch->writer, false, p, len, &taken, NULL, NULL,
+                            sim_msec());
     return taken;
 }
 

@@ -44,6 +44,29 @@ START_TEST(test_flow_worked_example)
 }
 END_TEST
 
+/* Several at once are what they are one after the other. */
+START_TEST(test_flow_may_follow)
+{
+    rpch_tx tx, each;
+    uint32_t ahead, n;
+
+    rpch_tx_init(&tx, 65536);
+    rpch_tx_sent(&tx, 1000);
+    for (ahead = 1; ahead <= 64536; ahead += 503) {
+        each = tx;
+        rpch_tx_sent(&each, ahead);
+        for (n = 16; n < 65536; n += 997)
+            ck_assert_int_eq(rpch_tx_may_follow(&tx, ahead, n),
+                             rpch_tx_may_send(&each, n));
+    }
+    ck_assert(rpch_tx_may_follow(&tx, 64000, 536));
+    ck_assert(!rpch_tx_may_follow(&tx, 64000, 537));
+    ck_assert(!rpch_tx_may_follow(&tx, UINT32_MAX, 16));
+    tx.off = true;
+    ck_assert(rpch_tx_may_follow(&tx, 1000000, 65535));
+}
+END_TEST
+
 START_TEST(test_flow_full_window)
 {
     rpch_rx rx;
@@ -408,6 +431,7 @@ int main(void)
     TCase *tc = tcase_create("flow");
 
     tcase_add_test(tc, test_flow_worked_example);
+    tcase_add_test(tc, test_flow_may_follow);
     tcase_add_test(tc, test_flow_full_window);
     tcase_add_test(tc, test_flow_overrun_recovers);
     tcase_add_test(tc, test_flow_acks_at_half_of_the_window);

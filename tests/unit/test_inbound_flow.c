@@ -43,6 +43,25 @@ START_TEST(test_inbound_server_window)
 }
 END_TEST
 
+START_TEST(test_inbound_may_follow)
+{
+    static uint8_t fill[900];
+
+    drive(0, RPCH_IN_OPENED); /* the server's window is 65536 */
+    ck_assert(rpch_inbound_may_follow(&m, 60000, 5536));
+    ck_assert(!rpch_inbound_may_follow(&m, 60000, 5537));
+    rpch_inbound_pdu_begin(&m, 60000);
+    ck_assert(rpch_inbound_may_follow(&m, 0, 5536));
+    ck_assert(!rpch_inbound_may_follow(&m, 5000, 537));
+    drive(RPCH_JOINED, RPCH_IN_OPENED);
+    ck_assert(rpch_inbound_may_follow(&m, 600000, 5536));
+    ck_assert_int_eq(rpch_lane_put(&m.to_server, fill, sizeof(fill)), RPCH_OK);
+    ck_assert(!rpch_inbound_may_follow(&m, 16, 16));
+    drive(0, RPCH_IN_B3W);
+    ck_assert(!rpch_inbound_may_follow(&m, 16, 16));
+}
+END_TEST
+
 START_TEST(test_inbound_forwards_verbatim)
 {
     /* an IN_R2/A3 with a Padding command, to the out-proxy: no PDU that
@@ -224,6 +243,7 @@ int main(void)
 
     tcase_add_test(t, test_inbound_acks_the_client);
     tcase_add_test(t, test_inbound_server_window);
+    tcase_add_test(t, test_inbound_may_follow);
     tcase_add_test(t, test_inbound_forwards_verbatim);
     tcase_add_test(t, test_inbound_lane_full);
     tcase_add_test(t, test_inbound_lane_full_within_a_pdu);

@@ -281,6 +281,44 @@ static bool starves(unsigned flags, uint32_t lifetime, uint32_t carried,
     return m.starved;
 }
 
+/* Several PDUs at once are begun as they would be one after the other: by
+ * lifetime, by window, and by state. */
+START_TEST(test_outbound_drain_may_follow)
+{
+    static const uint32_t lives[] = { 2048, 20000, 131072 };
+    rpch_limits l = role_limits();
+    unsigned flags, i;
+    uint32_t ahead, n;
+    rpch_outbound each;
+
+    for (i = 0; i < 6; i++) {
+        flags = i % 2 ? RPCH_JOINED : 0;
+        l.channel_lifetime = lives[i / 2];
+        start_with(&l, flags);
+        advance(RPCH_OUT_OPENED);
+        for (ahead = 16; m.lifetime_used + ahead < l.channel_lifetime
+             && ahead <= 65535; ahead += 61) {
+            if (!rpch_outbound_may_send(&m, ahead))
+                break;
+            each = m;
+            ck_assert_int_eq(rpch_outbound_pdu_begin(&each, ahead), RPCH_OK);
+            rpch_outbound_pdu_done(&each, ahead, START);
+            for (n = 16; n <= 6000; n += 137) {
+                bool may = rpch_outbound_may_send(&each, n)
+                    && each.lifetime_used + n <= l.channel_lifetime;
+                ck_assert_int_eq(rpch_outbound_may_follow(&m, ahead, n), may);
+            }
+        }
+        ck_assert_uint_gt(ahead, 16);
+        rpch_outbound_client_closed(&m);
+        ck_assert(!rpch_outbound_may_follow(&m, 16, 16));
+    }
+    drive(0, RPCH_OUT_DRAIN_R1);
+    ck_assert(rpch_outbound_may_follow(&m, 16, 16));
+    ck_assert(!rpch_outbound_may_follow(&m, 65000, 6000));
+}
+END_TEST
+
 START_TEST(test_outbound_drain_starved)
 {
     static const unsigned j = RPCH_JOINED;
@@ -324,6 +362,7 @@ int main(void)
     tcase_add_test(t, test_outbound_drain_successor_queue_is_bounded);
     tcase_add_test(t, test_outbound_drain_successor_timeouts);
     tcase_add_test(t, test_outbound_drain_pings_until_the_switch);
+    tcase_add_test(t, test_outbound_drain_may_follow);
     tcase_add_test(t, test_outbound_drain_starved);
     suite_add_tcase(s, t);
     return test_main(s);

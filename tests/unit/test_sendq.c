@@ -102,6 +102,30 @@ START_TEST(test_sendq_block_edges)
 }
 END_TEST
 
+/* The view is the queue, as far as its pieces reach. */
+START_TEST(test_sendq_view)
+{
+    struct iovec v[4];
+    size_t at = 100;
+    int i;
+
+    ck_assert_int_eq(relay_sendq_view(&q, v, 4), 0);
+    ck_assert_int_eq(relay_sendq_push(&q, model, 5 * RELAY_BLOCK_SIZE),
+                     APR_SUCCESS);
+    relay_sendq_drop(&q, at);
+    ck_assert_int_eq(relay_sendq_view(&q, v, 4), 4);
+    for (i = 0; i < 4; i++) {
+        ck_assert_uint_eq(v[i].iov_len, RELAY_BLOCK_SIZE - (i ? 0 : 100));
+        ck_assert_mem_eq(v[i].iov_base, model + at, v[i].iov_len);
+        at += v[i].iov_len;
+    }
+    ck_assert_uint_eq(q.bytes, 5 * RELAY_BLOCK_SIZE - 100);
+    relay_sendq_drop(&q, q.bytes - 1);
+    ck_assert_int_eq(relay_sendq_view(&q, v, 4), 1);
+    ck_assert_uint_eq(v[0].iov_len, 1);
+}
+END_TEST
+
 START_TEST(test_sendq_keeps_no_more_than_asked)
 {
     ck_assert_int_eq(relay_sendq_push(&q, model, 10 * RELAY_BLOCK_SIZE),
@@ -246,6 +270,7 @@ int main(void)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, test_sendq_empty);
     tcase_add_test(t, test_sendq_block_edges);
+    tcase_add_test(t, test_sendq_view);
     tcase_add_test(t, test_sendq_keeps_no_more_than_asked);
     tcase_add_test(t, test_sendq_keeps_none);
     tcase_add_test(t, test_sendq_against_flat_buffer);
