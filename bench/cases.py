@@ -140,9 +140,10 @@ def all_bulk(bench):
 def calls(bench, way, size, connections, rate="max", tls=False):
     """The line of results of calls for so long."""
     client = bench.client(way, tls, connections, "calls",
-                          ("--size", size, "--rate", rate, "--seconds",
-                           bench.plan.call_seconds, "--open-parallel", 32))
-    results, cpu = load.cost([client], way.pid)
+                          ("--size", size, "--rate", rate, "--seconds", 600,
+                           "--open-parallel", 32))
+    results, cpu = load.cost([client], way.pid,
+                             seconds=bench.plan.call_seconds)
     results[0]["cpu_us"] = 1e6 * cpu / max(1, results[0]["calls"])
     return results[0]
 
@@ -210,9 +211,9 @@ def all_calls(bench):
 
 def churn(bench, way, tls):
     """The line of results of connections that come and go, 16 at a time."""
-    client = bench.client(way, tls, 16, "churn",
-                          ("--seconds", bench.plan.setup_seconds))
-    results, cpu = load.cost([client], way.pid)
+    client = bench.client(way, tls, 16, "churn", ("--seconds", 600))
+    results, cpu = load.cost([client], way.pid,
+                             seconds=bench.plan.setup_seconds)
     results[0]["cpu_us"] = 1e6 * cpu / max(1, results[0]["opened"])
     return results[0]
 

@@ -44,7 +44,7 @@ def open_idle(bench, way, tls, connections, rate=0):
             for n in range(many)]
     clients = [load.Client(
         bench.rig, f"{way.name}-idle-{n}",
-        way.argv(tls, count, 256, ("--calls-rate", rate / many, "--size",
+        way.argv(tls, count, 256, ("--calls-rate", rate // many, "--size",
                                    100, "--open-parallel", 32, "idle")),
         wait=False) for n, count in enumerate(each)]
     for client in clients:
@@ -62,7 +62,8 @@ def gets(bench, way, seconds, rate=100):
     client = load.Client(
         bench.rig, "get", ["get", "--connect",
                            f"127.0.0.1:{way.server.ports.plain}", "--path",
-                           "/", "--rate", rate, "--seconds", seconds],
+                           "/", "--rate", rate, "--seconds",
+                           int(seconds)],
         wait=False)
     return client.result(seconds + 120)
 
@@ -175,8 +176,8 @@ def all_gets(bench):
         "bulk-out": (16, ("--bytes", 10 ** 9, "bulk-out")),
         "bulk-in": (16, ("--bytes", 10 ** 9, "bulk-in")),
         "calls": (64, ("--size", 100, "--rate", "max", "--seconds",
-                       seconds + 60, "calls")),
-        "setup": (16, ("--seconds", seconds + 60, "churn")),
+                       600, "calls")),
+        "setup": (16, ("--seconds", 600, "churn")),
         "500-calls": (500, ("--calls-rate", 500, "--size", 100, "idle")),
     }
     for name, (connections, more) in beside.items():

@@ -5,6 +5,7 @@ results as a dict, and the results of several of them as one."""
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import proc
@@ -123,14 +124,19 @@ def client_argv(via, port, servers, connections=1, tls=False, window=256,
     return argv + list(more)
 
 
-def cost(clients, pid, timeout=180):
-    """Lets clients that are ready begin, waits for their end. Returns
-    (results, CPU seconds of the server under pid meanwhile, of itself)."""
+def cost(clients, pid, timeout=180, seconds=None):
+    """Lets clients that are ready begin, waits for their end, or ends them
+    after so many seconds. Returns (results, CPU seconds of the server under
+    pid meanwhile)."""
     pids = proc.tree(pid) if pid else []
     before = proc.cpu(pids)
     for client in clients:
         client.go()
-    results = [client.result(timeout) for client in clients]
+    if seconds is None:
+        results = [client.result(timeout) for client in clients]
+    else:
+        time.sleep(seconds)
+        results = [client.end(timeout) for client in clients]
     return results, proc.cpu(pids) - before
 
 

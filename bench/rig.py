@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -158,7 +159,7 @@ class Rig:
         self.keep = keep
         self.ports = Ports()
         self.processes = []
-        self.files = 0
+        self.files, self.lock = 0, threading.Lock()
         self.cert, self.key = self.dir / "cert.pem", self.dir / "key.pem"
         self._make_certificate()
 
@@ -189,8 +190,9 @@ class Rig:
 
     def file(self, name):
         """A new path of the scratch directory."""
-        self.files += 1
-        return self.dir / f"{self.files:03d}-{name}"
+        with self.lock:
+            self.files += 1
+            return self.dir / f"{self.files:03d}-{name}"
 
     def start(self, name, argv, env=None):
         process = Process(name, argv, self.file(name + ".out"), env)

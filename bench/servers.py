@@ -276,7 +276,7 @@ class ConnectHttpd(Httpd):
 
 HAPROXY = """global
     nbthread 2
-    maxconn 60000
+    maxconn {maxconn}
     user {user}
     group {group}
     ssl-default-bind-options ssl-min-ver TLSv1.3
@@ -309,8 +309,10 @@ class Haproxy:
         self.process = None
         self.conf = rig.file("haproxy.cfg")
         user, group = OWNER.split(":")
+        # Two descriptors for each connection, and some for itself.
+        limit = min(120000, rig_.raise_descriptor_limit())
         self.conf.write_text(HAPROXY.format(
-            user=user, group=group, cipher=CIPHER, plain=self.ports.plain,
+            maxconn=(limit - 200) // 2, user=user, group=group, cipher=CIPHER, plain=self.ports.plain,
             tls=self.ports.tls, raw=raw_port, pem=rig.dir / "both.pem"))
 
     def start(self):

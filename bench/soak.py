@@ -28,6 +28,7 @@ from pathlib import Path
 import proc
 import rig as rig_
 import servers
+import soak_load
 import soak_watch
 
 HERE = Path(__file__).resolve().parent
@@ -190,7 +191,7 @@ class Soak:
         self.watch = soak_watch.Watch(self.httpds, options.out,
                                       options.every)
         self.churn = [Churn(self, n) for n in range(options.clients)]
-        self.marks = []
+        self.marks, self.runners = [], []
         o, now = options, self.began
         self.due = {self.kill_backend: [now + o.kill, o.kill],
                     self.kill_child: [now + 1.7 * o.kill, 2.3 * o.kill],
@@ -264,6 +265,7 @@ class Soak:
         self.watch.start()
         for churn in self.churn:
             churn.start()
+        self.runners = soak_load.start(self)
         early = min(600, total / 6)
         self.disturb_until(self.began + early)
         self.mark("early")
@@ -271,8 +273,8 @@ class Soak:
         self.disturb_until(self.began + total)
         self.mark("late")
         self.over.set()
-        for churn in self.churn:
-            churn.join(60)
+        for thread in self.churn + self.runners:
+            thread.join(60)
         self.watch.stop()
 
     def say(self, text):
@@ -295,6 +297,8 @@ class Soak:
                 counts[end] = counts.get(end, 0) + n
         failures = [f for churn in self.churn for f in churn.failures]
         found.append((f"clients: {counts}", not failures))
+        more, failed = soak_load.verdicts(self.runners)
+        found, failures = found + more, failures + failed
         found.append((f"disturbances: {self.events.counts()}", True))
         return found, failures
 
