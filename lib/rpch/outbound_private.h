@@ -74,9 +74,6 @@ int rpch_out_end(rpch_outbound *m, rpch_out_event ev, int status,
 /* Ends the machine because of a PDU's contents or a failure of our own. */
 int rpch_out_fail(rpch_outbound *m, int status, const char *reason);
 
-/* True when ev would do something in the state that the machine is in. */
-bool rpch_out_takes(const rpch_outbound *m, rpch_out_event ev);
-
 /* Lets a predecessor go on as far as it can: from its last RPC PDU to its last
  * RTS PDU, and from there to its end. */
 void rpch_out_settle(rpch_outbound *m, rpch_msec now);

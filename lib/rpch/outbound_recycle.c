@@ -56,6 +56,20 @@ int rpch_out_send_a4(rpch_outbound *m, const rpch_out_input *in)
     return rpch_out_make_server(m, RPCH_OUT_R1_A4, &v);
 }
 
+/* True when leg can be what a machine has released. It may have come through
+ * another process. */
+static bool leg_is_sound(const rpch_out_leg *leg)
+{
+    const rpch_rx *rx = &leg->rx;
+
+    return leg->lane_len <= sizeof(leg->lane)
+        && leg->tail_len <= sizeof(leg->tail)
+        && rx->window > 0 && rx->window <= (int64_t)UINT32_MAX
+        && rx->avail <= rx->window && rx->advertised <= rx->window
+        && rx->largest <= RPCH_PDU_SIZE_MAX
+        && leg->lifetime > 0 && leg->moved <= UINT32_MAX - leg->lifetime;
+}
+
 /* OUT_R2 tells the server no lifetime and no window: those of the predecessor
  * go on. What moves was counted by the server before the switch, so that this
  * C-OUT has to live for so many bytes more than the server knows of; to the
@@ -69,6 +83,9 @@ int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in)
         || !rpch_cookie_equal(&leg->successor, &m->channel))
         return rpch_out_fail(m, RPCH_E_COOKIE,
                              "S-OUT was released for another channel");
+    if (!leg_is_sound(leg)
+        || rpch_lane_put(&m->to_server, leg->lane, leg->lane_len) != RPCH_OK)
+        return rpch_out_fail(m, RPCH_E_VALUE, "S-OUT with impossible values");
     /* The old C-OUT may have taken long for its last PDU: that is over. */
     m->core.deadline = rpch_after(in->now, m->core.limits.open_timeout);
     m->rx = leg->rx;
@@ -76,9 +93,6 @@ int rpch_out_adopt_leg(rpch_outbound *m, const rpch_out_input *in)
     m->core.limits.channel_lifetime = leg->lifetime + leg->moved;
     m->extra = leg->moved;
     rpch_cutter_init(&m->server, false);
-    if (rpch_lane_put(&m->to_server, leg->lane, leg->lane_len) != RPCH_OK)
-        return rpch_out_fail(m, RPCH_E_ROOM,
-                             "no room for an RTS PDU to the server");
     return RPCH_OK;
 }
 
@@ -235,14 +249,12 @@ int rpch_outbound_attached(rpch_outbound *m, rpch_msec now)
     return rpch_out_happen(m, RPCH_OUT_EV_ATTACHED, &in);
 }
 
-/* Why s cannot be attached; RPCH_OK when it can. */
-static int refuse(const rpch_outbound *m, const rpch_succession *s,
-                  const char **reason)
+/* Why an opened machine does not take s as its successor. */
+static int refusal(const rpch_outbound *m, const rpch_succession *s,
+                   const char **reason)
 {
-    if (!rpch_out_takes(m, RPCH_OUT_EV_ATTACH)) {
-        *reason = m->core.state == RPCH_OUT_OPENED_B1W
-                ? "a successor is already there"
-                : "the predecessor is not Opened";
+    if (m->dismissed) {
+        *reason = "the successor before it is still being dismissed";
         return RPCH_E_UNEXPECTED;
     }
     if (!rpch_cookie_equal(&s->vc, &m->vc)) {
@@ -264,13 +276,18 @@ int rpch_outbound_attach(rpch_outbound *m, const rpch_succession *s,
                          const char **reason)
 {
     rpch_out_input in = { NULL, NULL, 0, 0, NULL, 0 };
-    int rc = refuse(m, s, reason);
+    int rc;
 
-    if (rc != RPCH_OK) {
-        if (rc == RPCH_E_UNEXPECTED)
-            (void)rpch_out_happen(m, RPCH_OUT_EV_ATTACH, &in);
-        return rc;
+    if (m->core.state != RPCH_OUT_OPENED) {
+        *reason = m->core.state == RPCH_OUT_OPENED_B1W
+                ? "a successor is already there"
+                : "the predecessor is not Opened";
+        (void)rpch_out_happen(m, RPCH_OUT_EV_ATTACH, &in);
+        return RPCH_E_UNEXPECTED;
     }
+    rc = refusal(m, s, reason);
+    if (rc != RPCH_OK)
+        return rc;
     m->successor = s->successor;
     m->lost = false;
     m->asked = false;

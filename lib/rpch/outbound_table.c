@@ -184,11 +184,6 @@ static void visit(const rpch_outbound *m, rpch_out_event ev)
     rpch_core_visit(&m->core, RPCH_TABLE_OUTBOUND, ev, m->core.state);
 }
 
-bool rpch_out_takes(const rpch_outbound *m, rpch_out_event ev)
-{
-    return next[ev][m->core.state] != DROP;
-}
-
 int rpch_out_end(rpch_outbound *m, rpch_out_event ev, int status,
                  const char *reason)
 {

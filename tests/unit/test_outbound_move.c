@@ -400,6 +400,53 @@ START_TEST(test_outbound_move_byte_by_byte)
 }
 END_TEST
 
+static void adopt_fails(const rpch_out_leg *l)
+{
+    drive(0, RPCH_OUT_LEGW);
+    ck_assert_int_eq(rpch_outbound_adopt(&m, l, START), RPCH_E_VALUE);
+    expect_end(RPCH_E_VALUE, "S-OUT with impossible values");
+}
+
+/* A leg may come from another process. */
+START_TEST(test_outbound_move_refuses_what_cannot_be)
+{
+    rpch_out_leg leg;
+
+    leg = leg_of(0);
+    leg.lane_len = RPCH_LANE_SIZE + 1;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.tail_len = RPCH_RTS_SIZE_MAX + 1;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.rx.window = 0;
+    leg.rx.avail = leg.rx.advertised = 0;
+    adopt_fails(&leg);
+    leg.rx.window = (int64_t)UINT32_MAX + 1;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.rx.avail = 65537;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.rx.advertised = 65537;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.rx.largest = RPCH_PDU_SIZE_MAX + 1;
+    adopt_fails(&leg);
+    leg = leg_of(0);
+    leg.lifetime = 0;
+    adopt_fails(&leg);
+    /* more would move than a lifetime can be */
+    leg.lifetime = UINT32_MAX - 99;
+    leg.moved = 100;
+    adopt_fails(&leg);
+    leg.moved = 99;
+    drive(0, RPCH_OUT_LEGW);
+    ck_assert_int_eq(rpch_outbound_adopt(&m, &leg, START), RPCH_OK);
+    ck_assert_uint_eq(m.core.limits.channel_lifetime, UINT32_MAX);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("outbound_move");
@@ -408,6 +455,7 @@ int main(void)
     tcase_add_test(t, test_outbound_move_at_any_point);
     tcase_add_test(t, test_outbound_move_whole);
     tcase_add_test(t, test_outbound_move_byte_by_byte);
+    tcase_add_test(t, test_outbound_move_refuses_what_cannot_be);
     suite_add_tcase(s, t);
     return test_main(s);
 }
