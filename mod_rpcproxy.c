@@ -13,6 +13,7 @@
 #include <mpm_common.h>
 
 #include "relay/relay.h"
+#include "rpcproxy/advice_read.h"
 #include "rpcproxy/config.h"
 #include "rpcproxy/request.h"
 #include "rpcproxy/status.h"
@@ -58,7 +59,14 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
     relay_engine_set_async(engine,
                            rpcproxy_get_of_server(s, RPCPROXY_ASYNC) != 0);
     rpcproxy_set_engine(s, engine);
+    rpcproxy_advice_log(ptemp, s);
     return OK;
+}
+
+/* In "apachectl configtest", in the place of post_config. */
+static void test_config(apr_pool_t *pconf, server_rec *s)
+{
+    rpcproxy_advice_log(pconf, s);
 }
 
 /* In each new child, before it takes connections. */
@@ -94,6 +102,7 @@ static void register_hooks(apr_pool_t *p)
 {
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(test_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(suspend_connection, NULL, NULL,

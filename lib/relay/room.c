@@ -13,19 +13,24 @@
 
 enum { BY_USER, BY_ADDRESS };
 
-void relay_room_init(relay_room *room, unsigned max, uint64_t open_files,
-                     unsigned threads)
+uint64_t relay_room_files(uint64_t open_files, unsigned threads)
 {
     uint64_t least = RESERVE_MIN + 2 * (uint64_t)threads;
     uint64_t reserve = open_files / 8;
-    memset(room, 0, sizeof(*room));
     if (reserve < least)
         reserve = least;
     if (reserve > open_files / 2)
         reserve = open_files / 2;
+    return open_files - reserve;
+}
+
+void relay_room_init(relay_room *room, unsigned max, uint64_t open_files,
+                     unsigned threads)
+{
+    memset(room, 0, sizeof(*room));
     room->max = max;
-    room->files = open_files - reserve;
-    room->ceiling = open_files - reserve / 2;
+    room->files = relay_room_files(open_files, threads);
+    room->ceiling = open_files - (open_files - room->files) / 2;
 }
 
 static uint32_t *counter(relay_room *room, int kind, int row,

@@ -54,11 +54,14 @@ typedef enum relay_room_result {
     RELAY_ROOM_ADDRESS
 } relay_room_result;
 
+/* How many of a process's open_files descriptors are for channels, when it
+ * has threads of httpd's. An eighth, and never less than httpd needs for its
+ * threads, is kept for everything else: when accept() fails for want of one,
+ * the child stops for good. */
+uint64_t relay_room_files(uint64_t open_files, unsigned threads);
+
 /* Makes room for max channels (0: as many as descriptors allow) in a process
- * that may have open_files descriptors and has threads of httpd's. An eighth
- * of the descriptors, and never less than httpd needs for its threads, is
- * kept for everything else: when accept() fails for want of one, the child
- * stops for good. */
+ * that may have open_files descriptors and has threads of httpd's. */
 void relay_room_init(relay_room *room, unsigned max, uint64_t open_files,
                      unsigned threads);
 

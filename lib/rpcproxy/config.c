@@ -158,6 +158,14 @@ int64_t rpcproxy_get_of_server(const server_rec *s, rpcproxy_setting id)
                                              &rpcproxy_module), id);
 }
 
+bool rpcproxy_is_set_of_server(const server_rec *s, rpcproxy_setting id)
+{
+    const rpcproxy_dir_conf *conf = ap_get_module_config(s->lookup_defaults,
+                                                         &rpcproxy_module);
+
+    return conf->set[id] != RPCPROXY_UNSET;
+}
+
 /* What hangs under the main server. */
 typedef struct server_conf {
     relay_engine *engine;

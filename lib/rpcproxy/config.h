@@ -82,6 +82,9 @@ const rpcproxy_dir_conf *rpcproxy_conf_of(const request_rec *r);
  * default; how RPCPROXY_MAX_CONNECTIONS is read in post_config. */
 int64_t rpcproxy_get_of_server(const server_rec *s, rpcproxy_setting id);
 
+/* Whether it is set there at all. */
+bool rpcproxy_is_set_of_server(const server_rec *s, rpcproxy_setting id);
+
 /* Keeps the engine under the main server (post_config). */
 void rpcproxy_set_engine(server_rec *main_server, relay_engine *engine);
 

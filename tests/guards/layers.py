@@ -27,7 +27,7 @@ CORE = {"addr", "broker", "call", "clock", "connector", "drain", "half", "leg",
         "link", "msg", "poller", "registry", "resolver", "room", "sendq", "trim",
         "table", "timers", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
-PLAIN = {"portlist", "route", "value"}
+PLAIN = {"advice", "portlist", "route", "value"}
 RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,
         "rpcproxy": 5, "mod": 6}
 

@@ -47,7 +47,7 @@ MinSpareThreads {t}
 MaxSpareThreads {workers}
 """,
     "prefork": """StartServers {c}
-ServerLimit 150
+ServerLimit 300
 MaxRequestWorkers 150
 MinSpareServers {c}
 MaxSpareServers 150
@@ -159,7 +159,7 @@ def write(conf, where, ports, certs, module, user, level="info"):
     text.append(BASE.format(dir=where, level=level, user=user[0],
                             group=user[1], **ports))
     text.append(MPM[conf.mpm].format(
-        c=conf.children, t=conf.threads, limit=2 * conf.children + 4,
+        c=conf.children, t=conf.threads, limit=4 * conf.children,
         workers=(2 * conf.children) * conf.threads))
     text.append(f"Include {SHIPPED_CONF}\n")
     text += [line + "\n" for line in conf.server]

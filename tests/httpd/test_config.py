@@ -407,7 +407,7 @@ def test_content_length_is_no_number(httpd, log, length):
 
 
 def test_limit_request_body(httpd, log):
-    log.expect("RPX0226: .*LimitRequestBody")
+    log.expect("RPX0226: .*LimitRequestBody", "RPX0408: ")
     ch = Channel(httpd(ports=PORTS, location=(
         "LimitRequestBody 1000000",)).address())
     head, _ = ask(ch, length=GIB)
