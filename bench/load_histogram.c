@@ -52,6 +52,8 @@ uint64_t load_histogram_at(const load_histogram *h, unsigned permille)
             break;
     }
     ns = lower_of(at) + width_of(at) / 2;
+    if (ns < h->min)
+        return h->min;
     return ns < h->max ? ns : h->max;
 }
 

@@ -20,7 +20,8 @@ typedef struct load_histogram {
 void load_histogram_add(load_histogram *h, uint64_t ns);
 
 /* The latency that so many of 1,000 are not above, ns: the middle of its
- * bucket, and never more than the largest; 0 when there is none. */
+ * bucket, and never less than the smallest or more than the largest of all; 0
+ * when there is none. */
 uint64_t load_histogram_at(const load_histogram *h, unsigned permille);
 
 /* Writes "[[lower,width,count],...]". */
