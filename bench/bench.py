@@ -61,7 +61,8 @@ def plan_of(options):
     plan = cases.FULL if options.full else cases.SHORT
     changes = {}
     if options.rounds:
-        changes["rounds"] = options.rounds
+        changes.update(rounds=options.rounds, call_rounds=options.rounds,
+                       setup_rounds=options.rounds, shares=())
     if options.many:
         changes["many"] = options.many
     return type(plan)(**{**plan.__dict__, **changes})
@@ -89,7 +90,7 @@ def write(options, bench, failed):
     head = [f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
             *proc.machine(), *servers.versions(),
             f"Command: make bench{'-full' if options.full else ''}"]
-    notes = bench.notes + [f"failed: {text}" for text in failed]
+    notes = list(dict.fromkeys(bench.notes)) + [f"failed: {text}" for text in failed]
     (options.out / "table.md").write_text(
         "\n".join(f"- {line}" for line in head) + "\n\n"
         + stats.markdown(rows)

@@ -19,11 +19,13 @@ class Plan:
     """How much is run."""
 
     name: str = "short"
-    rounds: int = 3
+    rounds: int = 4
     other_rounds: int = 1           # against the threads and mod_proxy_connect
-    bulk_bytes: int = 400_000_000   # of one measurement, all connections
+    other_connections: tuple = (1,)
+    bulk_bytes: int = 300_000_000   # of one measurement, all connections
     bulk_connections: tuple = (1, 64)
-    call_seconds: float = 0.7
+    call_rounds: int = 6
+    call_seconds: float = 0.3
     call_sizes: tuple = (("100b", 100), ("4k", 4096), ("64k", 65536))
     call_connections: tuple = (1, 64)
     call_many: tuple = (("100b", 100),)     # with 1000 connections
@@ -31,20 +33,24 @@ class Plan:
     paced_rate: int = 500
     setup_seconds: float = 1.0
     setup_rounds: int = 2
-    idle_connections: int = 500
-    idle_seconds: float = 2.0
+    idle_connections: int = 2000
+    idle_seconds: float = 1.0
     growth: tuple = (100, 1000)
     growth_seconds: float = 3.0
     get_seconds: float = 3.0
     many: int = 0                   # virtual connections of the great run
+    #: Group -> seconds after the start from which it has one round only, so
+    #: that the short form ends in its time on a slow machine, too.
+    shares: tuple = (("idle", 60), ("bulk", 170), ("call", 235),
+                     ("setup", 245))
 
 
 SHORT = Plan()
-FULL = Plan(name="full", rounds=7, other_rounds=3, bulk_bytes=1_000_000_000,
-            call_seconds=3, call_many=Plan.call_sizes, call_many_rounds=3,
+FULL = Plan(name="full", rounds=7, other_rounds=3, other_connections=(1, 64),
+            bulk_bytes=1_000_000_000, call_rounds=9, call_seconds=2, call_many=Plan.call_sizes, call_many_rounds=3,
             setup_seconds=4, setup_rounds=5, idle_connections=1500,
             idle_seconds=10, growth=(100, 1000, 10000), growth_seconds=20,
-            get_seconds=20, many=12500)
+            get_seconds=20, many=12500, shares=())
 
 
 class Bench:
@@ -57,6 +63,16 @@ class Bench:
 
     def wants(self, group):
         return not self.only or any(group.startswith(o) for o in self.only)
+
+    def rounds(self, group, wanted):
+        """0, 1, ... for so many rounds, or fewer when the time is up; one in
+        any case."""
+        share = dict(self.plan.shares).get(group, float("inf"))
+        for at in range(wanted):
+            if at and time.monotonic() - self.began > share:
+                self.notes.append(f"{group}: fewer rounds, for the time")
+                return
+            yield at
 
     def row(self, case, name="-", **goal):
         if case not in self.rows:
@@ -101,7 +117,7 @@ def bulk_case(bench, direction, tls, connections):
     """One case over all rounds."""
     case = f"bulk-{direction}-{leg(tls)}-{connections}"
     ours, haproxy = bench.ways.get("ours"), bench.ways.get("haproxy-tcp")
-    for at in range(bench.plan.rounds):
+    for at in bench.rounds("bulk", bench.plan.rounds):
         a = bulk(bench, ours, direction, tls, connections)
         b = bulk(bench, haproxy, direction, tls, connections)
         c = bulk(bench, ours, direction, tls, connections, 64)
@@ -109,7 +125,8 @@ def bulk_case(bench, direction, tls, connections):
             bench.add(f"{case}-{what}", a[what], b[what], haproxy.name,
                       **goal)
             bench.add(f"{case}-{what}-64k", c[what], b[what], haproxy.name)
-        if at < bench.plan.other_rounds:
+        if (at < bench.plan.other_rounds
+                and connections in bench.plan.other_connections):
             bulk_others(bench, case, a, direction, tls, connections)
     row = bench.rows[f"{case}-mbps"]
     bench.say(f"{case}: {stats.number(stats.median(row.ours))} MB/s, "
@@ -161,7 +178,8 @@ def call_round(bench, case, size, connections):
     bench.add(f"{case}-cpu-us", ours["cpu_us"], haproxy["cpu_us"], name)
     direct = got["direct"]["p50_us"]
     bench.add(f"{case}-added", ours["p50_us"] - direct,
-              haproxy["p50_us"] - direct, name, at_most=1.0)
+              haproxy["p50_us"] - direct, name, at_most=1.0,
+              of_medians=True)
 
 
 def paced_round(bench, case, size, connections):
@@ -170,7 +188,8 @@ def paced_round(bench, case, size, connections):
                        bench.plan.paced_rate)["p50_us"]
            for name in ("direct", "ours", "haproxy-tcp")}
     bench.add(f"{case}-added-paced", got["ours"] - got["direct"],
-              got["haproxy-tcp"] - got["direct"], "haproxy-tcp", at_most=1.0)
+              got["haproxy-tcp"] - got["direct"], "haproxy-tcp", at_most=1.0,
+              of_medians=True)
 
 
 def threads_round(bench, case, size, connections):
@@ -186,10 +205,10 @@ def threads_round(bench, case, size, connections):
 
 def call_case(bench, name, size, connections, rounds):
     case = f"call-{name}-{connections}"
-    for _ in range(rounds):
+    for _ in bench.rounds("call", rounds):
         call_round(bench, case, size, connections)
     if connections < 1000:
-        for _ in range(rounds):
+        for _ in bench.rounds("call", rounds // 2):
             paced_round(bench, case, size, connections)
         for _ in range(bench.plan.other_rounds):
             threads_round(bench, case, size, connections)
@@ -202,7 +221,7 @@ def all_calls(bench):
     plan = bench.plan
     for connections in plan.call_connections:
         for name, size in plan.call_sizes:
-            call_case(bench, name, size, connections, plan.rounds)
+            call_case(bench, name, size, connections, plan.call_rounds)
     for name, size in plan.call_many:
         call_case(bench, name, size, 1000, plan.call_many_rounds)
 
@@ -221,7 +240,7 @@ def churn(bench, way, tls):
 def all_setup(bench):
     for tls in (True, False):
         case = "setup" if tls else "setup-plain"
-        for _ in range(bench.plan.setup_rounds):
+        for _ in bench.rounds("setup", bench.plan.setup_rounds):
             ours = churn(bench, bench.ways.get("ours"), tls)
             haproxy = churn(bench, bench.ways.get("haproxy-tcp"), tls)
             threads = churn(bench, bench.ways.get("threads", 64), tls)

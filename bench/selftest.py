@@ -64,6 +64,13 @@ class Rows(unittest.TestCase):
         self.assertEqual(stats.Row("a", [1.0]).verdict(), "")
         self.assertEqual(stats.Row("a", at_most=1.0).verdict(), "")
 
+    def test_differences_are_compared_by_their_medians(self):
+        row = stats.Row("a", [1.0, 9.0, 2.0], [-1.0, 4.0, 4.0], "b",
+                        of_medians=True)
+        self.assertEqual(row.ratio(), 0.5)
+        row = stats.Row("a", [1.0], [-1.0], "b", of_medians=True, at_most=1)
+        self.assertEqual((row.ratio(), row.verdict()), (None, ""))
+
     def test_summary_has_its_five_columns(self):
         text = stats.summary([stats.Row("a", [2.0], [4.0], "b"),
                               stats.Row("c", [1.5])])

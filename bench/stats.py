@@ -83,9 +83,14 @@ class Row:
     at_least: float = None
     #: When given, a goal for ours itself and not for the ratio.
     absolute: bool = False
-    note: str = ""
+    #: The ratio is that of the medians: where rounds are small differences of
+    #: large numbers, a ratio of each round would be mostly noise.
+    of_medians: bool = False
 
     def ratio(self):
+        if self.of_medians and self.ours and self.reference:
+            below = median(self.reference)
+            return median(self.ours) / below if below > 0 else None
         return ratio_of_rounds(self.ours, self.reference)
 
     def verdict(self):
