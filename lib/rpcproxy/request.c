@@ -53,7 +53,7 @@ typedef struct entry {
     relay_dir dir;
     announced body;
     const char *user;
-    rpch_target *target;
+    rpch_target target; /* a kilobyte: a channel keeps a copy of the name */
 } entry;
 
 /* False when Content-Length is not a number; httpd refuses that as well, but
@@ -221,8 +221,7 @@ static int check_target(entry *e, const char **text)
         *text = "RPC over HTTP needs HTTP/1.1.\n";
         return HTTP_NOT_IMPLEMENTED;
     }
-    e->target = apr_palloc(r->pool, sizeof(*e->target));
-    if (rpch_url_parse_query(query, strlen(query), e->target, &reason)
+    if (rpch_url_parse_query(query, strlen(query), &e->target, &reason)
         != RPCH_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r,
                       "RPX0223: refused: the URL has no server:port behind "
@@ -376,14 +375,15 @@ static relay_job *make_job(const entry *e)
 {
     request_rec *r = e->r;
     const rpcproxy_dir_conf *conf = e->conf;
-    const rpch_target *t = e->target;
+    const rpch_target *t = &e->target;
+    const char *name = apr_pstrdup(r->pool, t->name);
     relay_job *job = apr_pcalloc(r->pool, sizeof(*job));
     char *target = apr_psprintf(r->pool, strchr(t->name, ':') ? "[%s]:%u"
                                 : "%s:%u", t->name, (unsigned)t->port);
     rpcproxy_way way;
 
     ap_str_tolower(target);
-    rpcproxy_route_resolve(r->pool, conf->routes, t->name, t->port, &way);
+    rpcproxy_route_resolve(r->pool, conf->routes, name, t->port, &way);
     job->dir = e->dir;
     set_limits(e, &job->limits);
     job->flags = is_quiet(r) ? RPCH_QUIET : 0;
