@@ -179,9 +179,9 @@ int rpch_outbound_responded(rpch_outbound *m, rpch_msec now);
 /* A successor asks the holder of S-OUT, 3.2.4.5.6.2. RPCH_OK: OUT_R2/A4 is
  * queued. Otherwise nothing has changed, and *reason (static) says why:
  * RPCH_E_UNEXPECTED (not Opened, a successor is there already, or the last one
- * has not been told of its dismissal), RPCH_E_COOKIE (another connection, or not the channel to be replaced),
- * RPCH_E_ROOM (ask again later). MS-RPCH has a bad successor end the
- * connection; here it ends alone, on purpose. */
+ * has not been told of its dismissal), RPCH_E_COOKIE (another connection, or
+ * not the channel to be replaced), RPCH_E_ROOM (ask again later). MS-RPCH has
+ * a bad successor end the connection; here it ends alone, on purpose. */
 int rpch_outbound_attach(rpch_outbound *m, const rpch_succession *s,
                          const char **reason);
 
