@@ -107,32 +107,17 @@ const rpch_machine_table rpch_client_table = {
     &next[0][0], name_of_event, name_of_state
 };
 
-/* Looks the event up and moves; the only writer of the state. status and
- * reason are for the events that finish the machine. True when the caller is
- * to carry out the event. */
+/* Looks the event up and moves. status and reason are for the events that
+ * finish the machine. True when the caller is to carry out the event. */
 static bool transit(rpch_client *m, rpch_client_event e, int status,
                     const char *reason)
 {
-    int from = m->core.state;
-    int cell = next[e][from];
+    bool goes = rpch_core_step(&m->core, &rpch_client_table, e, status, reason,
+                               event[e].wrong);
 
-    rpch_core_visit(&m->core, RPCH_TABLE_CLIENT, e, from);
-    if (cell == RPCH_CELL_DROP)
-        return false;
-    if (cell == RPCH_CELL_STAY)
-        return true;
-    if (cell == RPCH_CELL_ERR || cell == RPCH_CELL_BUG) {
-        status = cell == RPCH_CELL_ERR ? RPCH_E_UNEXPECTED : RPCH_E_BUG;
-        reason = event[e].wrong;
-    }
-    m->core.state = cell > 0 ? cell - 1 : RPCH_CLIENT_FINISHED;
-    if (m->core.state == RPCH_CLIENT_FINISHED) {
-        rpch_core_end(&m->core, status, reason);
+    if (m->core.state == RPCH_CLIENT_FINISHED)
         m->in_deadline = m->out_deadline = RPCH_NEVER;
-    }
-    rpch_core_log_move(&m->core, state_name[from], event[e].name,
-                       state_name[m->core.state]);
-    return cell > 0;
+    return goes;
 }
 
 int rpch_client_end(rpch_client *m, int status, const char *reason)

@@ -75,22 +75,16 @@ const rpch_machine_table rpch_client_in_table = {
  * caller is to carry out the event. */
 static bool transit(rpch_client *m, rpch_client_in_event e)
 {
-    int from = m->in_state;
-    int cell = next[e][from];
+    int cell = rpch_core_look_up(&m->core, &rpch_client_in_table, e,
+                                 m->in_state);
 
-    rpch_core_visit(&m->core, RPCH_TABLE_CLIENT_IN, e, from);
-    if (cell == RPCH_CELL_DROP)
-        return false;
-    if (cell == RPCH_CELL_STAY)
-        return true;
-    if (cell <= 0) {
+    if (cell == RPCH_CELL_ERR || cell == RPCH_CELL_BUG)
         rpch_client_end(m, cell == RPCH_CELL_ERR ? RPCH_E_UNEXPECTED
                                                  : RPCH_E_BUG, event[e].wrong);
-        return false;
-    }
-    m->in_state = cell - 1;
-    rpch_core_log_move(&m->core, state_name[from], event[e].name,
-                       state_name[m->in_state]);
+    if (cell <= 0)
+        return cell == RPCH_CELL_STAY;
+    m->in_state = rpch_core_next(&m->core, &rpch_client_in_table, e,
+                                 m->in_state);
     return true;
 }
 

@@ -88,22 +88,16 @@ const rpch_machine_table rpch_client_out_table = {
  * caller is to carry out the event. */
 static bool transit(rpch_client *m, rpch_client_out_event e)
 {
-    int from = m->out_state;
-    int cell = next[e][from];
+    int cell = rpch_core_look_up(&m->core, &rpch_client_out_table, e,
+                                 m->out_state);
 
-    rpch_core_visit(&m->core, RPCH_TABLE_CLIENT_OUT, e, from);
-    if (cell == RPCH_CELL_DROP)
-        return false;
-    if (cell == RPCH_CELL_STAY)
-        return true;
-    if (cell <= 0) {
+    if (cell == RPCH_CELL_ERR || cell == RPCH_CELL_BUG)
         rpch_client_end(m, cell == RPCH_CELL_ERR ? RPCH_E_UNEXPECTED
                                                  : RPCH_E_BUG, event[e].wrong);
-        return false;
-    }
-    m->out_state = cell - 1;
-    rpch_core_log_move(&m->core, state_name[from], event[e].name,
-                       state_name[m->out_state]);
+    if (cell <= 0)
+        return cell == RPCH_CELL_STAY;
+    m->out_state = rpch_core_next(&m->core, &rpch_client_out_table, e,
+                                  m->out_state);
     return true;
 }
 

@@ -103,26 +103,19 @@ static const signed char next[RPCH_IN_EV_MAX][RPCH_IN_STATE_MAX] = {
 };
 
 typedef int action_fn(rpch_inbound *m, const rpch_in_input *in);
+
 /* The only writer of core.state. */
 static void transit(rpch_inbound *m, rpch_in_event ev)
 {
-    int from = m->core.state;
-    int cell = next[ev][from];
-
-    if (cell == STAY || cell == DROP)
-        return;
-    m->core.state = cell > 0 ? cell - 1 : RPCH_IN_FINISHED;
-    if (m->core.state != from)
-        rpch_core_log_move(&m->core, rpch_in_state_name(from),
-                           rpch_in_event_name(ev),
-                           rpch_in_state_name(m->core.state));
+    m->core.state = rpch_core_next(&m->core, &rpch_inbound_table, ev,
+                                   m->core.state);
 }
 
 /* The cell of ev, which is being put through the table. */
 static int look_up(const rpch_inbound *m, rpch_in_event ev)
 {
-    rpch_core_visit(&m->core, RPCH_TABLE_INBOUND, ev, m->core.state);
-    return next[ev][m->core.state];
+    return rpch_core_look_up(&m->core, &rpch_inbound_table, ev,
+                             m->core.state);
 }
 
 /* Ends the machine by ev, which was looked up. */

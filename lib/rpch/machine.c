@@ -114,11 +114,39 @@ void rpch_core_watch(rpch_core *c, rpch_visit_fn *fn, void *baton)
     c->visit_baton = baton;
 }
 
-void rpch_core_visit(const rpch_core *c, rpch_table_id table, int event,
-                     int state)
+int rpch_core_look_up(const rpch_core *c, const rpch_machine_table *t,
+                      int event, int state)
 {
     if (c->visit != NULL)
-        c->visit(c->visit_baton, table, event, state);
+        c->visit(c->visit_baton, t->id, event, state);
+    return t->next[event * t->states + state];
+}
+
+int rpch_core_next(const rpch_core *c, const rpch_machine_table *t, int event,
+                   int state)
+{
+    int cell = t->next[event * t->states + state];
+    int to = cell > 0 ? cell - 1 : t->states - 1;
+
+    if (cell == RPCH_CELL_STAY || cell == RPCH_CELL_DROP || to == state)
+        return state;
+    rpch_core_log_move(c, t->state_name(state), t->event_name(event),
+                       t->state_name(to));
+    return to;
+}
+
+bool rpch_core_step(rpch_core *c, const rpch_machine_table *t, int event,
+                    int status, const char *reason, const char *wrong)
+{
+    int cell = rpch_core_look_up(c, t, event, c->state);
+
+    c->state = rpch_core_next(c, t, event, c->state);
+    if (cell == RPCH_CELL_ERR || cell == RPCH_CELL_BUG)
+        rpch_core_end(c, cell == RPCH_CELL_ERR ? RPCH_E_UNEXPECTED
+                                               : RPCH_E_BUG, wrong);
+    else if (cell == t->states)
+        rpch_core_end(c, status, reason);
+    return cell == RPCH_CELL_STAY || cell > 0;
 }
 
 void rpch_core_end(rpch_core *c, int status, const char *reason)

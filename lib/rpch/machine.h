@@ -173,7 +173,8 @@ typedef void rpch_visit_fn(void *baton, rpch_table_id table, int event,
 
 /* The part that every machine starts with. */
 typedef struct rpch_core {
-    int state;          /* written by the machine's transit function only */
+    int state;          /* written by rpch_core_step or the machine's transit
+                         * function only */
     int status;         /* first error, RPCH_OK while there is none */
     const char *reason; /* static text for status, or NULL */
     unsigned flags;     /* RPCH_JOINED, RPCH_QUIET */
@@ -192,10 +193,21 @@ void rpch_core_init(rpch_core *c, const rpch_limits *limits, unsigned flags,
 /* Has fn (NULL: nobody) told of every event from now on; for tests. */
 void rpch_core_watch(rpch_core *c, rpch_visit_fn *fn, void *baton);
 
-/* Tells the watcher, if any, of an event and the state before it. A machine
- * calls it once for each event that it looks up in a table. */
-void rpch_core_visit(const rpch_core *c, rpch_table_id table, int event,
-                     int state);
+/* The cell of event in that state, and tells the watcher, if any. A machine
+ * calls it once for each event. */
+int rpch_core_look_up(const rpch_core *c, const rpch_machine_table *t,
+                      int event, int state);
+
+/* The state that event, which was looked up, leads to from that one: the last
+ * of the table after an error. Logs a move. */
+int rpch_core_next(const rpch_core *c, const rpch_machine_table *t, int event,
+                   int state);
+
+/* Looks event up and moves c->state. What ends the machine has status and
+ * reason (static); a protocol error, or a bug, has a status of its own, and the
+ * reason wrong. True when the caller is to carry out the event. */
+bool rpch_core_step(rpch_core *c, const rpch_machine_table *t, int event,
+                    int status, const char *reason, const char *wrong);
 
 /* Notes an error unless there is one, and stops the deadline. status must be
  * negative (anything else counts as RPCH_E_BUG), reason static. The machine

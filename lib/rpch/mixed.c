@@ -59,34 +59,20 @@ static const char *const event_name[RPCH_MIXED_EV_MAX] = {
     [RPCH_MIXED_EV_TIMEOUT] = "timeout",
     [RPCH_MIXED_EV_FAIL] = "failure",
 };
-
-/* The only writer of core.state. */
-static void transit(rpch_mixed *m, rpch_mixed_event ev)
-{
-    int from = m->core.state;
-    int cell = next[ev][from];
-
-    if (cell == STAY || cell == DROP)
-        return;
-    m->core.state = cell > 0 ? cell - 1 : RPCH_MIXED_FINISHED;
-    rpch_core_log_move(&m->core, state_name[from], event_name[ev],
-                       state_name[m->core.state]);
-}
-
 /* Puts an event through the table; status and reason are its own error, for
- * an event that ends the machine. */
+ * an event that ends the machine. The only writer of core.state. */
 static int happen(rpch_mixed *m, rpch_mixed_event ev, int status,
                   const char *reason)
 {
-    int cell = next[ev][m->core.state];
+    const rpch_machine_table *t = rpch_mixed_table();
+    int cell = rpch_core_look_up(&m->core, t, ev, m->core.state);
 
-    rpch_core_visit(&m->core, RPCH_TABLE_MIXED, ev, m->core.state);
     if (cell == BUG)
         rpch_core_end(&m->core, RPCH_E_BUG,
                       "an event that cannot be in this state");
     else if (cell == ERR || cell == FIN)
         rpch_core_end(&m->core, status, reason);
-    transit(m, ev);
+    m->core.state = rpch_core_next(&m->core, t, ev, m->core.state);
     return m->core.status;
 }
 

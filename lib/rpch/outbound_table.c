@@ -156,39 +156,31 @@ const rpch_machine_table rpch_outbound_table = {
 /* The only writer of core.state. */
 static void transit(rpch_outbound *m, rpch_out_event ev)
 {
-    int from = m->core.state;
-    int cell = next[ev][from];
-
-    if (cell == STAY || cell == DROP)
-        return;
-    m->core.state = cell > 0 ? cell - 1 : RPCH_OUT_FINISHED;
-    if (m->core.state != from)
-        rpch_core_log_move(&m->core, rpch_out_state_name(from),
-                           rpch_out_event_name(ev),
-                           rpch_out_state_name(m->core.state));
+    m->core.state = rpch_core_next(&m->core, &rpch_outbound_table, ev,
+                                   m->core.state);
 }
 
-/* Ends the machine by ev, which the watcher has been told of. */
-static int finish(rpch_outbound *m, rpch_out_event ev, int status,
-                  const char *reason)
+/* The cell of ev, which is being put through the table. */
+static int look_up(const rpch_outbound *m, rpch_out_event ev)
 {
-    if (next[ev][m->core.state] != DROP) {
-        rpch_core_end(&m->core, status, reason);
-        transit(m, ev);
-    }
+    return rpch_core_look_up(&m->core, &rpch_outbound_table, ev,
+                             m->core.state);
+}
+
+/* Ends the machine by ev, which was looked up. */
+static int stop(rpch_outbound *m, rpch_out_event ev, int status,
+                const char *reason)
+{
+    rpch_core_end(&m->core, status, reason);
+    transit(m, ev);
     return m->core.status;
-}
-
-static void visit(const rpch_outbound *m, rpch_out_event ev)
-{
-    rpch_core_visit(&m->core, RPCH_TABLE_OUTBOUND, ev, m->core.state);
 }
 
 int rpch_out_end(rpch_outbound *m, rpch_out_event ev, int status,
                  const char *reason)
 {
-    visit(m, ev);
-    return finish(m, ev, status, reason);
+    return look_up(m, ev) == DROP ? m->core.status
+                                  : stop(m, ev, status, reason);
 }
 
 int rpch_out_fail(rpch_outbound *m, int status, const char *reason)
@@ -201,17 +193,15 @@ int rpch_out_happen(rpch_outbound *m, rpch_out_event ev,
 {
     rpch_out_action_fn *action = rpch_out_action(ev);
 
-    visit(m, ev);
-    switch (next[ev][m->core.state]) {
+    switch (look_up(m, ev)) {
     case DROP:
         return m->core.status;
     case BUG:
-        return finish(m, ev, RPCH_E_BUG,
-                      "an event that cannot be in this state");
+        return stop(m, ev, RPCH_E_BUG, "an event that cannot be in this state");
     case ERR:
-        return finish(m, ev, RPCH_E_UNEXPECTED,
-                      rpch_out_wrong(ev, (rpch_out_state)m->core.state,
-                                     in->rts));
+        return stop(m, ev, RPCH_E_UNEXPECTED,
+                    rpch_out_wrong(ev, (rpch_out_state)m->core.state,
+                                   in->rts));
     default:
         if (action != NULL && action(m, in) != RPCH_OK)
             return m->core.status;

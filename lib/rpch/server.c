@@ -131,28 +131,11 @@ const rpch_machine_table rpch_server_table = {
     &next[0][0], name_of_event, name_of_state
 };
 
-/* The only writer of the state, but for rpch_server_restore. */
 bool rpch_sv_happen(rpch_server *m, rpch_server_event e, int status,
                     const char *reason)
 {
-    int from = m->core.state;
-    int cell = next[e][from];
-
-    rpch_core_visit(&m->core, RPCH_TABLE_SERVER, e, from);
-    if (cell == RPCH_CELL_DROP)
-        return false;
-    if (cell == RPCH_CELL_STAY)
-        return true;
-    if (cell == RPCH_CELL_ERR || cell == RPCH_CELL_BUG) {
-        status = cell == RPCH_CELL_ERR ? RPCH_E_UNEXPECTED : RPCH_E_BUG;
-        reason = event[e].wrong;
-    }
-    m->core.state = cell > 0 ? cell - 1 : RPCH_SERVER_FINISHED;
-    if (m->core.state == RPCH_SERVER_FINISHED)
-        rpch_core_end(&m->core, status, reason);
-    rpch_core_log_move(&m->core, state_name[from], event[e].name,
-                       state_name[m->core.state]);
-    return cell > 0;
+    return rpch_core_step(&m->core, &rpch_server_table, e, status, reason,
+                          event[e].wrong);
 }
 
 int rpch_sv_fail(rpch_server *m, int status, const char *reason)
@@ -164,26 +147,13 @@ int rpch_sv_fail(rpch_server *m, int status, const char *reason)
 bool rpch_sv_allows(rpch_server *m, const rpch_machine_table *table, int e,
                     int state, int status, const char *wrong)
 {
-    int cell = table->next[e * table->states + state];
+    int cell = rpch_core_look_up(&m->core, table, e, state);
 
-    rpch_core_visit(&m->core, table->id, e, state);
     if (cell == RPCH_CELL_ERR)
         rpch_sv_fail(m, status, wrong);
     else if (cell == RPCH_CELL_BUG)
         rpch_sv_fail(m, RPCH_E_BUG, "an event that cannot be in this state");
     return cell > 0 || cell == RPCH_CELL_STAY;
-}
-
-int rpch_sv_next(const rpch_server *m, const rpch_machine_table *table, int e,
-                 int state)
-{
-    int cell = table->next[e * table->states + state];
-    int to = cell > 0 ? cell - 1 : state;
-
-    if (to != state)
-        rpch_core_log_move(&m->core, table->state_name(state),
-                           table->event_name(e), table->state_name(to));
-    return to;
 }
 
 /* ---- slots --------------------------------------------------------------- */

@@ -77,7 +77,8 @@ static bool allows(rpch_server *m, rpch_server_in_event e)
 /* The only writer of the IN channel's state, but for rpch_server_restore. */
 static void move(rpch_server *m, rpch_server_in_event e)
 {
-    m->in_state = rpch_sv_next(m, &rpch_server_in_table, e, m->in_state);
+    m->in_state = rpch_core_next(&m->core, &rpch_server_in_table, e,
+                                 m->in_state);
 }
 
 static rpch_server_in *successor(rpch_server *m)

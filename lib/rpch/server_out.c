@@ -83,7 +83,8 @@ static bool allows(rpch_server *m, rpch_server_out_event e)
 /* The only writer of the OUT channel's state, but for rpch_server_restore. */
 static void move(rpch_server *m, rpch_server_out_event e)
 {
-    m->out_state = rpch_sv_next(m, &rpch_server_out_table, e, m->out_state);
+    m->out_state = rpch_core_next(&m->core, &rpch_server_out_table, e,
+                                  m->out_state);
 }
 
 /* Which event an RTS PDU on S-OUT is. What the client shall get never comes

@@ -32,10 +32,6 @@ int rpch_sv_fail(rpch_server *m, int status, const char *reason);
 bool rpch_sv_allows(rpch_server *m, const rpch_machine_table *table, int e,
                     int state, int status, const char *wrong);
 
-/* The state of a virtual channel after e, which the table allows; logs. */
-int rpch_sv_next(const rpch_server *m, const rpch_machine_table *table, int e,
-                 int state);
-
 /* Makes PDU id in that lane; where is static text ("queued for S-IN"). Ends
  * the machine when the lane is full. */
 void rpch_sv_make(rpch_server *m, rpch_lane *lane, rpch_pdu_id id,

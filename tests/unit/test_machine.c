@@ -209,6 +209,83 @@ START_TEST(test_machine_log_lines)
 }
 END_TEST
 
+/* A door: one event for each kind of cell in state "open". */
+static const signed char door[6][3] = {
+    { 1 + 1, 1 + 0, RPCH_CELL_DROP },
+    { RPCH_CELL_STAY, RPCH_CELL_STAY, RPCH_CELL_DROP },
+    { RPCH_CELL_ERR, RPCH_CELL_ERR, RPCH_CELL_DROP },
+    { RPCH_CELL_BUG, RPCH_CELL_BUG, RPCH_CELL_DROP },
+    { 1 + 2, 1 + 2, RPCH_CELL_DROP },
+    { 1 + 0, RPCH_CELL_DROP, RPCH_CELL_DROP },
+};
+
+static const char *door_event(int event)
+{
+    static const char *const name[] = { "push", "knock", "kick", "melt",
+                                        "burn", "pull" };
+
+    return name[event];
+}
+
+static const char *door_state(int state)
+{
+    return state == 0 ? "open" : state == 1 ? "shut" : "gone";
+}
+
+static const rpch_machine_table door_table = {
+    RPCH_TABLE_CLIENT, "door", 6, 3, &door[0][0], door_event, door_state
+};
+
+static void count(void *baton, rpch_table_id table, int event, int state)
+{
+    ck_assert_int_eq(table, RPCH_TABLE_CLIENT);
+    *(int *)baton += 100 + 10 * event + state;
+}
+
+/* One event for an open door; the line logged, "" when there is none. */
+static const char *step(rpch_core *c, int event, bool goes, int to)
+{
+    static last_line line;
+    rpch_limits l = role_limits();
+    int seen = 0;
+
+    rpch_core_init(c, &l, 0, keep, &line);
+    rpch_core_watch(c, count, &seen);
+    c->deadline = 5;
+    line.detail[0] = '\0';
+    ck_assert(rpch_core_step(c, &door_table, event, RPCH_E_CLOSED, "burnt",
+                             "wrong") == goes);
+    ck_assert_int_eq(c->state, to);
+    ck_assert_int_eq(seen, 100 + 10 * event);
+    ck_assert(c->deadline == (to == 2 ? RPCH_NEVER : 5));
+    rpch_core_watch(c, NULL, NULL);
+    return line.detail;
+}
+
+START_TEST(test_machine_step)
+{
+    rpch_core c;
+
+    ck_assert_str_eq(step(&c, 0, true, 1), "[open] -- push --> [shut]");
+    ck_assert_int_eq(c.status, RPCH_OK);
+    ck_assert(!rpch_core_step(&c, &door_table, 5, RPCH_OK, NULL, NULL));
+    ck_assert_int_eq(c.state, 1);
+    ck_assert_str_eq(step(&c, 1, true, 0), "");
+    ck_assert_str_eq(step(&c, 5, true, 0), "");
+    ck_assert_int_eq(c.status, RPCH_OK);
+    ck_assert_str_eq(step(&c, 2, false, 2), "[open] -- kick --> [gone]");
+    ck_assert_int_eq(c.status, RPCH_E_UNEXPECTED);
+    ck_assert_str_eq(c.reason, "wrong");
+    ck_assert_str_eq(step(&c, 3, false, 2), "[open] -- melt --> [gone]");
+    ck_assert_int_eq(c.status, RPCH_E_BUG);
+    ck_assert_str_eq(step(&c, 4, true, 2), "[open] -- burn --> [gone]");
+    ck_assert_int_eq(c.status, RPCH_E_CLOSED);
+    ck_assert_str_eq(c.reason, "burnt");
+    ck_assert(!rpch_core_step(&c, &door_table, 2, RPCH_OK, NULL, "late"));
+    ck_assert_str_eq(c.reason, "burnt");
+}
+END_TEST
+
 START_TEST(test_machine_wire_ranges)
 {
     uint32_t ms = 1;
@@ -288,6 +365,7 @@ int main(void)
     tcase_add_test(t, test_machine_first_error_sticks);
     tcase_add_test(t, test_machine_after);
     tcase_add_test(t, test_machine_log_lines);
+    tcase_add_test(t, test_machine_step);
     tcase_add_test(t, test_machine_wire_ranges);
     tcase_add_test(t, test_machine_lane_acks);
     suite_add_tcase(s, t);
