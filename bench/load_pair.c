@@ -243,6 +243,15 @@ static void note_end(pair *v, load_peer **at, bool is_in, int slot,
     release(at);
 }
 
+/* What could not be read before may be wanted now: a lane has room again. No
+ * event tells of it. */
+static void look_for_more(const pair *v, load_peer *p, unsigned want)
+{
+    if (p != NULL && (rpch_server_wants(&v->machine) & want)
+        && (p->sock.readable || rpcd_buf_len(&p->held) > 0))
+        load_peer_again(p);
+}
+
 static void settle_pair(pair *v)
 {
     bool in_ended, out_ended;
@@ -260,6 +269,8 @@ static void settle_pair(pair *v)
     for (i = 0; i < RPCH_SERVER_SLOTS; i++) {
         note_end(v, &v->out[i], false, i, false);
         note_end(v, &v->in[i], true, i, false);
+        look_for_more(v, v->out[i], RPCH_WANT_SERVER_READ);
+        look_for_more(v, v->in[i], RPCH_WANT_CLIENT_READ);
     }
     if (rpch_server_wants(&v->machine) & RPCH_WANT_CLOSE)
         pair_free(v);

@@ -288,6 +288,22 @@ static void receive(virtual *v)
     }
 }
 
+/* What could not be read before may be wanted now: another slot has become
+ * the current one, or a lane has room again. No event tells of it. */
+static void look_for_more(virtual *v)
+{
+    const load_channel *ch;
+    unsigned slot;
+
+    for (slot = 0; slot < RPCH_CLIENT_SLOTS; slot++) {
+        ch = v->out[slot];
+        if (ch != NULL && !ch->sock.connecting && wants_out(v, slot)
+            && (ch->sock.readable
+                || (ch->status != 0 && rpcd_buf_len(&ch->held) > 0)))
+            load_conn_again(&v->conn);
+    }
+}
+
 static void virtual_work(load_conn *c)
 {
     virtual *v = (virtual *)c;
@@ -308,6 +324,7 @@ static void virtual_work(load_conn *c)
         return;
     end_predecessors(v);
     look_at_wants(v);
+    look_for_more(v);
 }
 
 static void virtual_tick(load_conn *c)
