@@ -216,17 +216,24 @@ static void close_server(relay_channel *ch)
     }
 }
 
-/* When a timer of ours has ended the other half, client and native server
- * close this one: that is not why it ends. A joined half is told. */
+static bool is_ours(int status, const char *cause)
+{
+    return status == RPCH_E_TIMEOUT || strcmp(cause, RELAY_STOPPED) == 0;
+}
+
+/* When we have ended the other half, client and native server close this one:
+ * that is not why it ends. A joined half is told. */
 static void look_for_cause(relay_channel *ch)
 {
+    int status = relay_half_core(&ch->half)->status;
     char text[RELAY_CAUSE_MAX];
     relay_peer peer;
-    if (relay_half_core(&ch->half)->status == RPCH_E_CLOSED
+    if (status == RPCH_E_CLOSED && !is_ours(status, cause_of(ch))
         && ch->cause == NULL && ch->ref.generation
         && relay_table_peer(ch->engine->table, ch->ref, ch->half.dir, &peer)
-        && peer.state == RELAY_HALF_FAILED && peer.status == RPCH_E_TIMEOUT
-        && relay_table_cause(ch->engine->table, ch->ref, text))
+        && peer.state == RELAY_HALF_FAILED
+        && relay_table_cause(ch->engine->table, ch->ref, text)
+        && is_ours(peer.status, text))
         ch->cause = apr_pstrcat(ch->r->pool, "the other half ended: ", text,
                                 NULL);
 }

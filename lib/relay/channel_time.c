@@ -52,9 +52,14 @@ static bool is_busy(relay_channel *ch)
 
 static void expire_drain(relay_channel *ch, rpch_msec now)
 {
+    bool waited = ch->drain.waited;
     const char *cause = relay_drain_look(&ch->drain, is_busy(ch), now);
     if (cause)
         relay_channel_fail(ch, RPCH_E_TIMEOUT, cause, NULL);
+    else if (ch->drain.waited && !waited)
+        RELAY_RLOG(ch->engine, APLOG_DEBUG, 0, ch->r, "%s: its child process "
+                   "is stopping: it ends when it has no call without an "
+                   "answer", relay_dir_name(ch->half.dir));
 }
 
 void relay_channel_note_answers(relay_channel *ch)
@@ -89,7 +94,7 @@ void relay_channel_expire(relay_channel *ch, rpch_msec now)
         return;
     }
     if (is_stopped(ch))
-        relay_channel_fail(ch, RPCH_E_CLOSED, "httpd was stopped", NULL);
+        relay_channel_fail(ch, RPCH_E_CLOSED, RELAY_STOPPED, NULL);
     if (relay_half_deadline(&ch->half) <= now)
         relay_half_timeout(&ch->half, now);
     if (relay_channel_role_deadline(ch) <= now) {

@@ -201,6 +201,7 @@ static void *service(void *baton)
     unsigned reaped;
     while (!__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE)) {
         relay_broker_serve(e->broker, 1000);
+        relay_engine_pass_stop(e);
         if (__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
             break;
         reaped = relay_table_reap(e->table, wake_survivor, e);
@@ -281,25 +282,6 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
     if (rv == APR_SUCCESS)
         apr_pool_pre_cleanup_register(pchild, e, child_exit);
     return rv;
-}
-
-void relay_engine_child_stopping(relay_engine *e, bool graceful)
-{
-    rpch_msec none = 0;
-    __atomic_compare_exchange_n(&e->draining, &none, relay_now(), false,
-                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    if (!graceful)
-        __atomic_store_n(&e->stopped, 1, __ATOMIC_RELEASE);
-    if (e->threaded && e->registry)
-        relay_registry_wake_all(e->registry);
-}
-
-void relay_engine_look_for_stop(relay_engine *e)
-{
-    int state;
-    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-        && state == AP_MPMQ_STOPPING)
-        relay_engine_child_stopping(e, true);
 }
 
 void relay_engine_stats(relay_engine *e, relay_stats *out)

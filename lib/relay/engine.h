@@ -5,6 +5,7 @@
 
 #include <httpd.h>
 #include <http_log.h>
+#include <poll.h>
 
 #include "relay/broker.h"
 #include "relay/relay.h"
@@ -40,9 +41,13 @@ struct relay_engine {
     int reactor_parked;   /* atomic: neither does the reactor */
     int full_logged;      /* atomic: the full table was logged once */
     int stopped;          /* atomic: the child stops at once */
+    bool stop_passed;     /* the service thread has told the channels */
     bool threaded;        /* an MPM whose hooks may take locks */
     rpch_msec draining;   /* atomic: when the child began to stop; 0: not */
 };
+
+/* Why channels end when a child stops at once. */
+#define RELAY_STOPPED "httpd was stopped"
 
 /* Longest sleep of a loop in a request thread, ms: a child of prefork that is
  * to stop is noticed that late. */
@@ -54,10 +59,22 @@ void relay_engine_measure(relay_engine *e);
 /* The channel's first PDU has come, and it is about to be claimed. */
 void relay_engine_heard(relay_engine *e, const relay_job *job);
 
-/* Asks whether the child is to stop, and then says so as
- * relay_engine_child_stopping does: under prefork no hook tells a child whose
- * one thread is in a request. */
-void relay_engine_look_for_stop(relay_engine *e);
+/* The service thread, after each of its waits: a signal handler may have said
+ * that the child stops at once, and cannot wake the channels. */
+void relay_engine_pass_stop(relay_engine *e);
+
+/* A loop in a request thread begins to serve r. Under an MPM without threads
+ * the signals that end a child are held until r has been logged. */
+void relay_engine_enter_loop(relay_engine *e, request_rec *r);
+
+/* poll(2) for such a loop, with at most RELAY_POLL_CAP ms; also looks whether
+ * the child is to stop. */
+int relay_engine_poll(relay_engine *e, struct pollfd *fds, unsigned n,
+                      int timeout);
+
+/* The stream has finished, and is about to be ended. In a child that stops at
+ * once nobody waits for the client any more. */
+void relay_engine_leave_loop(relay_engine *e, request_rec *r);
 
 /* Logs in the module's name at a request or a server. level with
  * APLOG_NOERRNO as usual; the format starts with the tag. */

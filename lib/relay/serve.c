@@ -71,7 +71,8 @@ static const relay_driver tunnel_driver = {
 };
 
 /* The request-thread loop. */
-static int run(relay_engine *e, const relay_driver *d, void *stream)
+static int run(relay_engine *e, request_rec *r, const relay_driver *d,
+               void *stream)
 {
     struct pollfd fds[RELAY_TASK_FDS];
     short revents[RELAY_TASK_FDS] = { 0 };
@@ -79,24 +80,27 @@ static int run(relay_engine *e, const relay_driver *d, void *stream)
     int i, n;
     for (i = 0; i < RELAY_TASK_FDS; i++)
         fds[i].fd = -1;
+    relay_engine_enter_loop(e, r);
     for (;;) {
         d->step(stream, revents, now);
         if (d->is_finished(stream))
-            return d->end(stream);
+            break;
         at = d->interest(stream, fds, now);
-        n = poll(fds, RELAY_TASK_FDS,
-                 relay_poll_timeout(at, relay_now(), RELAY_POLL_CAP));
+        n = relay_engine_poll(e, fds, RELAY_TASK_FDS,
+                              relay_poll_timeout(at, relay_now(),
+                                                 RELAY_POLL_CAP));
         for (i = 0; i < RELAY_TASK_FDS; i++)
             revents[i] = n > 0 ? fds[i].revents : 0;
-        relay_engine_look_for_stop(e);
         now = relay_now();
     }
+    relay_engine_leave_loop(e, r);
+    return d->end(stream);
 }
 
-static int serve(relay_engine *e, relay_stream *s, const relay_driver *d,
-                 void *stream)
+static int serve(relay_engine *e, request_rec *r, relay_stream *s,
+                 const relay_driver *d, void *stream)
 {
-    return s ? relay_reactor_submit(s, d, stream) : run(e, d, stream);
+    return s ? relay_reactor_submit(s, d, stream) : run(e, r, d, stream);
 }
 
 int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
@@ -111,7 +115,7 @@ int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
                    "channel; raise the limit of open files");
         return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
-    return serve(e, s, &channel_driver, ch);
+    return serve(e, r, s, &channel_driver, ch);
 }
 
 int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
@@ -126,5 +130,5 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
                    "connection; raise the limit of open files");
         return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
-    return serve(e, s, &tunnel_driver, t);
+    return serve(e, r, s, &tunnel_driver, t);
 }

@@ -40,8 +40,7 @@ rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
 static bool pending(const relay_tunnel *t, relay_dir dir)
 {
     return t->pipe[dir].queue.bytes > 0
-        || (dir == RELAY_OUT && (t->client.out_bytes > 0
-                                 || relay_client_blocked(&t->client)));
+        || (dir == RELAY_OUT && relay_client_blocked(&t->client));
 }
 
 /* Ending now could cost a call. */
@@ -53,15 +52,19 @@ static bool is_busy(const relay_tunnel *t)
 
 static void expire_drain(relay_tunnel *t, rpch_msec now)
 {
+    bool waited = t->drain.waited;
     const char *cause = relay_drain_look(&t->drain, is_busy(t), now);
     if (cause)
         relay_tunnel_fail(t, RPCH_E_TIMEOUT, cause, NULL);
+    else if (t->drain.waited && !waited)
+        RELAY_RLOG(t->engine, APLOG_DEBUG, 0, t->r, "v1: its child process is "
+                   "stopping: it ends when it has no call without an answer");
 }
 
 void relay_tunnel_expire(relay_tunnel *t, rpch_msec now)
 {
     if (__atomic_load_n(&t->engine->stopped, __ATOMIC_ACQUIRE))
-        relay_tunnel_fail(t, RPCH_E_CLOSED, "httpd was stopped", NULL);
+        relay_tunnel_fail(t, RPCH_E_CLOSED, RELAY_STOPPED, NULL);
     rpch_mixed_timeout(&t->m, now);
     if (relay_drain_deadline(&t->drain) <= now)
         expire_drain(t, now);

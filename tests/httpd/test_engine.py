@@ -226,13 +226,9 @@ def live_channels(server, raw):
 @pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP],
                          ids=["stop", "restart"])
-def test_hard_end_with_live_channels(own_httpd, fields, raw, log, mpm, sig):
-    """No child is waited for, each channel is logged. Prefork's children
-    have no chance to: they end in the signal handler, and those after them
-    take their places in the table back."""
+def test_hard_end_with_live_channels(own_httpd, fields, raw, mpm, sig):
+    """No child is waited for, each channel is logged."""
     server = own_httpd(**fields(mpm))
-    if mpm == "prefork":
-        log.allow("RPX0302: ")
     count = live_channels(server, raw)
     if sig == signal.SIGTERM:
         stop_alone(server, live=count)
@@ -248,10 +244,9 @@ def test_hard_end_with_live_channels(own_httpd, fields, raw, log, mpm, sig):
         assert raw(server, "tcp:1").open().calls().add_one(1) == 2
     for bad in ("AH00045", "AH00046", "exit signal"):
         assert not log_lines(server, bad)
-    if mpm != "prefork":
-        ends = log_lines(server, "RPX0311: ")
-        assert len(ends) == count, ends
-        assert any("httpd was stopped" in line for line in ends)
+    ends = log_lines(server, "RPX0311: ")
+    assert len(ends) == count, ends
+    assert any("httpd was stopped" in line for line in ends)
 
 
 # ---- busy loops -------------------------------------------------------------
