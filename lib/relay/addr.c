@@ -28,6 +28,23 @@ char *relay_addr_text(const relay_addr *a, char *out)
     return out;
 }
 
+char *relay_addr_network(const char *ip, char *out)
+{
+    struct in6_addr net;
+    char plain[INET6_ADDRSTRLEN];
+    size_t len = strcspn(ip, "%");
+
+    snprintf(plain, sizeof(plain), "%.*s", (int)len, ip);
+    if (len >= sizeof(plain) || inet_pton(AF_INET6, plain, &net) != 1) {
+        snprintf(out, RELAY_ADDR_TEXT_SIZE, "%s", ip);
+        return out;
+    }
+    memset(&net.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &net, plain, sizeof(plain));
+    snprintf(out, RELAY_ADDR_TEXT_SIZE, "%s/64", plain);
+    return out;
+}
+
 bool relay_addr_set(relay_addr *a, const struct sockaddr *sa, socklen_t len)
 {
     memset(a, 0, sizeof(*a));

@@ -25,6 +25,13 @@ typedef struct relay_addr {
  * bytes; "none" for no address. Returns out. */
 char *relay_addr_text(const relay_addr *a, char *out);
 
+/* The text by which limits know the client with address ip: "192.0.2.1" as it
+ * is, and of an IPv6 address its network of 64 bits, "2001:db8:0:1::/64", in
+ * which a client chooses its addresses freely. A scope ("%eth0") is dropped;
+ * what is no address is copied as far as it fits. out has
+ * RELAY_ADDR_TEXT_SIZE bytes and is returned. */
+char *relay_addr_network(const char *ip, char *out);
+
 /* Fills *a from a socket address of len bytes; false, and *a no address, when
  * it is neither IPv4 nor IPv6 or too short. */
 bool relay_addr_set(relay_addr *a, const struct sockaddr *sa, socklen_t len);

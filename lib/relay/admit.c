@@ -74,7 +74,7 @@ static void refuse(relay_engine *e, request_rec *r, const relay_job *job,
         RELAY_RLOG(e, APLOG_WARNING, 0, r, "RPX0332: refused: %u requests "
                    "from %s have not sent their first PDU; see "
                    "RpcProxyMaxPerAddress", job->max_per_address,
-                   r->useragent_ip);
+                   job->address);
     else
         tell(e, r, why);
 }
@@ -109,7 +109,7 @@ bool relay_engine_admit(relay_engine *e, request_rec *r, relay_job *job)
     s->seat.files = e->loop_files + (job->kind == RELAY_NCACN_IP_TCP
                                      ? FILES_JOINED : FILES_NATIVE);
     relay_table_hash(e->table, job->user, strlen(job->user), &s->seat.user);
-    relay_table_hash(e->table, r->useragent_ip, strlen(r->useragent_ip),
+    relay_table_hash(e->table, job->address, strlen(job->address),
                      &s->seat.address);
     s->seat.max_per_user = job->max_per_user;
     s->seat.max_per_address = job->max_per_address;

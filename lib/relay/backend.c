@@ -67,7 +67,7 @@ static void make_claim(relay_channel *ch, relay_claim *c)
                               job->kind == RELAY_NCACN_HTTP ? "http" : "tcp",
                               NULL), &c->identity);
     hash_text(ch, job->user, &c->user);
-    hash_text(ch, ch->r->useragent_ip, &c->address);
+    hash_text(ch, job->address, &c->address);
     c->max_per_user = job->max_per_user;
     c->max_per_address = job->max_per_address;
     c->successor = relay_half_is_successor(&ch->half);
@@ -116,7 +116,7 @@ void relay_channel_claim(relay_channel *ch)
     case RELAY_CLAIM_ADDRESS_LIMIT:
         refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
                "RPX0324: %s has %u channels already; see "
-               "RpcProxyMaxPerAddress", ch->r->useragent_ip,
+               "RpcProxyMaxPerAddress", ch->job->address,
                ch->job->max_per_address));
         break;
     }

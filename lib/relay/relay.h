@@ -32,6 +32,7 @@ typedef struct relay_job {
     int n_to;
     const char *user;          /* "user alice", "subject CN=...",
                                 * "anonymous 192.0.2.1" */
+    const char *address;       /* relay_addr_network of the client's */
     const char *vhost;         /* "proxy.example.com:443" */
     const char *target;        /* "mbx.example.com:6001", name in lower case */
     const char *refused;       /* when policy refuses the target: the sentence

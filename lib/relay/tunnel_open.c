@@ -37,7 +37,7 @@ static void make_claim(relay_tunnel *t, relay_claim *c)
     apr_generate_random_bytes(c->vc.b, sizeof(c->vc.b));
     c->kind = job->kind;
     hash_text(t, job->user, &c->user);
-    hash_text(t, t->r->useragent_ip, &c->address);
+    hash_text(t, job->address, &c->address);
     c->identity = c->user;
     c->max_per_user = job->max_per_user;
     c->max_per_address = job->max_per_address;
@@ -64,7 +64,7 @@ static const char *claim_text(const relay_tunnel *t, relay_claim_result rc)
     case RELAY_CLAIM_ADDRESS_LIMIT:
         return apr_psprintf(t->r->pool, "%s has too many of %u channels "
                             "already (this is two); see "
-                            "RpcProxyMaxPerAddress", t->r->useragent_ip,
+                            "RpcProxyMaxPerAddress", t->job->address,
                             t->job->max_per_address);
     default:
         return "the table of virtual connections is full; raise "

@@ -21,9 +21,9 @@
 
 #define RPCPROXY_UNSET ((int64_t)-1)
 
-/* The settings that are one number: switches and Auto|Off 0 or 1, durations in ms, sizes
- * in bytes. Each has one row in config.c with its directive, default and
- * range. */
+/* The settings that are one number: switches and Auto|Off 0 or 1, durations in
+ * ms, sizes in bytes. Each has one row in config.c with its directive, default
+ * and range. */
 typedef enum rpcproxy_setting {
     RPCPROXY_REQUIRE_TLS,
     RPCPROXY_REQUIRE_AUTH,

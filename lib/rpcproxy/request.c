@@ -398,6 +398,9 @@ static relay_job *make_job(const entry *e)
     job->to = way.to;
     job->n_to = way.n_to;
     job->user = e->user;
+    job->address = relay_addr_network(r->useragent_ip,
+                                      apr_palloc(r->pool,
+                                                 RELAY_ADDR_TEXT_SIZE));
     job->vhost = vhost_of(r);
     job->target = target;
     job->refused = rpcproxy_access_target(r, conf, t->name, t->port);

@@ -109,15 +109,32 @@ def behind(raw, server, address, kind):
 
 @pytest.mark.parametrize("kind", ["tcp", "http"])
 @pytest.mark.parametrize("one,other", [("192.0.2.1", "192.0.2.2"),
-                                       ("2001:db8::1", "2001:db8::2")])
+                                       ("2001:db8::1", "2001:db8:0:1::1")])
 def test_limit_of_forwarded_clients(httpd, backends, raw, log, kind, one,
                                     other):
     server = httpd(**backends.fields(
         location=("RpcProxyMaxPerAddress 2",), **REMOTEIP))
     first = behind(raw, server, one, kind).open()
     assert behind(raw, server, other, kind).open().calls().add_one(1) == 2
-    log.expect(f"RPX0324: {one} has 2 .*RpcProxyMaxPerAddress")
+    log.expect(f"RPX0324: {network(one)} has 2 .*RpcProxyMaxPerAddress")
     assert refused_status(behind(raw, server, one, kind)) == BUSY
+    assert first.calls().add_one(1) == 2
+    first.close()
+
+
+def network(address):
+    """What counts as one client."""
+    return address.replace("::1", "::/64")
+
+
+def test_limit_of_an_ipv6_network(httpd, backends, raw, log):
+    """All addresses of it are the client's to choose."""
+    server = httpd(**backends.fields(
+        location=("RpcProxyMaxPerAddress 2",), **REMOTEIP))
+    first = behind(raw, server, "2001:db8::1", "tcp").open()
+    log.expect("RPX0324: 2001:db8::/64 has 2 ")
+    for other in ("2001:db8::2", "2001:db8::ffff:ffff:ffff:ffff"):
+        assert refused_status(behind(raw, server, other, "tcp")) == BUSY
     assert first.calls().add_one(1) == 2
     first.close()
 
