@@ -12,11 +12,6 @@
 #include "relay/channel.h"
 #include "relay/clock.h"
 
-/* Read from the server in one go. */
-#define SCRATCH_SIZE 32768
-/* Reads before the other side has its turn. */
-#define SERVER_QUOTA 8
-
 /* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
 #define RPC_TOO_BUSY 0x6bbu
 
@@ -265,14 +260,16 @@ static bool flush_held(relay_channel *ch, rpch_msec now)
 
 static void read_once(relay_channel *ch, rpch_msec now)
 {
-    uint8_t scratch[SCRATCH_SIZE];
+    uint8_t scratch[RELAY_SCRATCH];
     size_t taken;
     ssize_t n = recv(ch->server_fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-        ch->server_readable = false;
+    ch->reads_left--;
+    /* Less is all; whatever follows shows in the next poll. */
+    ch->server_readable = n == (ssize_t)sizeof(scratch);
+    if (n < 0 && errno == EINTR) {
+        ch->server_readable = true;
     } else if (n <= 0) {
-        ch->server_readable = errno == EINTR && n < 0;
-        ch->server_eof = !ch->server_readable;
+        ch->server_eof = n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
     } else if (!to_half(ch, scratch, (size_t)n, &taken, now)
                && relay_sendq_push(&ch->held, scratch + taken,
                                    (size_t)n - taken) != APR_SUCCESS) {
@@ -282,17 +279,12 @@ static void read_once(relay_channel *ch, rpch_msec now)
 
 void relay_channel_read_server(relay_channel *ch, rpch_msec now)
 {
-    int i;
     if (ch->server_fd < 0 || (ch->joined && ch->half.dir == RELAY_IN))
         return;
-    for (i = 0; i < SERVER_QUOTA; i++) {
-        if (!flush_held(ch, now) || relay_channel_is_arriving(ch)
-            || !(relay_half_wants(&ch->half) & RPCH_WANT_SERVER_READ)
-            || !ch->server_readable || ch->server_eof)
-            return;
+    while (flush_held(ch, now) && !relay_channel_is_arriving(ch)
+           && (relay_half_wants(&ch->half) & RPCH_WANT_SERVER_READ)
+           && ch->server_readable && !ch->server_eof && ch->reads_left > 0)
         read_once(ch, now);
-    }
-    ch->moved = true;
 }
 
 long relay_channel_to_server(void *baton, const struct iovec *v, int n)

@@ -21,8 +21,8 @@
 #include "relay/clock.h"
 #include "relay/trace.h"
 
-/* Slices handled in one go before the other side has its turn. */
-#define CLIENT_QUOTA 64
+/* Reads of one step, before another channel has its turn. */
+#define READS 8
 /* Turns of one step. */
 #define TURNS 16
 
@@ -54,19 +54,7 @@ static void client_address(const request_rec *r, rpch_address *out)
 static long to_client(void *baton, const struct iovec *v, int n)
 {
     relay_channel *ch = baton;
-    long taken, sum = 0;
-    int i;
-    if (!ch->head_sent)
-        return 0;
-    for (i = 0; i < n; i++) {
-        taken = relay_client_write(&ch->client, v[i].iov_base, v[i].iov_len);
-        if (taken < 0)
-            return taken;
-        sum += taken;
-        if ((size_t)taken < v[i].iov_len)
-            break;
-    }
-    return sum;
+    return ch->head_sent ? relay_client_write(&ch->client, v, n) : 0;
 }
 
 /* Not from the request's pool, which would take a block of 8 KiB more for
@@ -132,7 +120,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
                       job->dir == RELAY_OUT ? to_client
                                             : relay_channel_to_server,
                       ch, e->blocks);
-    relay_client_init(&ch->client, r, bell != NULL);
+    relay_client_init(&ch->client, e, r, bell != NULL);
     return ch;
 }
 
@@ -182,7 +170,8 @@ static void body_ended(relay_channel *ch)
 static void client_ended(relay_channel *ch)
 {
     if (ch->half.dir == RELAY_IN && relay_half_is_open(&ch->half)
-        && (relay_writer_pending(&ch->writer) || relay_channel_is_arriving(ch))
+        && (relay_writer_pending(&ch->writer) || relay_channel_is_arriving(ch)
+            || ch->client.rest.bytes > 0)
         && !ch->writer.broken)
         return;
     relay_half_client_closed(&ch->half);
@@ -197,30 +186,71 @@ static void note_request(void *baton, const rpch_step *step)
         relay_table_call_began(ch->engine->table, ch->ref);
 }
 
-static void read_client(relay_channel *ch, rpch_msec now)
+/* Bytes of the request body, of which the half took some; false when it has
+ * failed. */
+static bool from_client(relay_channel *ch, const uint8_t *p, size_t len,
+                        size_t *taken, rpch_msec now)
 {
+    return relay_writer_feed(&ch->writer, true, p, len, taken,
+                             ch->half.dir == RELAY_IN ? note_request : NULL,
+                             ch, now) == RPCH_OK;
+}
+
+/* What was read and not taken; true when none of it is left. */
+static bool flush_rest(relay_channel *ch, rpch_msec now)
+{
+    relay_sendq *rest = &ch->client.rest;
     const uint8_t *p;
     size_t len, taken;
-    int n;
-    for (n = 0; n < CLIENT_QUOTA && wants_client(ch); n++) {
-        p = relay_client_peek(&ch->client, &len);
-        if (p == NULL)
-            break;
-        if (relay_writer_feed(&ch->writer, true, p, len, &taken,
-                              ch->half.dir == RELAY_IN ? note_request : NULL,
-                              ch, now) != RPCH_OK)
-            return;
-        if (taken == 0)
-            break;
-        relay_client_take(&ch->client, taken);
+    bool ok = true;
+    while (ok && wants_client(ch)
+           && (p = relay_sendq_front(rest, &len)) != NULL) {
+        ok = from_client(ch, p, len, &taken, now) && taken == len;
+        relay_sendq_drop(rest, taken);
     }
-    if (ch->half.dir == RELAY_OUT)
-        relay_client_peek(&ch->client, &len);
+    return rest->bytes == 0;
+}
+
+/* False when nothing more is to be read now. */
+static bool read_once(relay_channel *ch, rpch_msec now)
+{
+    uint8_t scratch[RELAY_SCRATCH];
+    size_t taken, n = relay_client_read(&ch->client, scratch, sizeof(scratch));
+    bool ok;
+    if (n == 0)
+        return false;
+    ch->reads_left--;
+    ok = from_client(ch, scratch, n, &taken, now);
+    if (taken < n && relay_sendq_push(&ch->client.rest, scratch + taken,
+                                      n - taken) != APR_SUCCESS)
+        relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
+    return ok && taken == n;
+}
+
+/* OUT, while the half takes nothing: a body that ends there, or a client that
+ * is gone, is noticed all the same. */
+static void look_ahead(relay_channel *ch)
+{
+    uint8_t few[RPCH_RTS_SIZE_MAX];
+    size_t n;
+    if (ch->half.dir != RELAY_OUT || wants_client(ch)
+        || ch->client.rest.bytes > 0)
+        return;
+    n = relay_client_read(&ch->client, few, sizeof(few));
+    if (n > 0 && relay_sendq_push(&ch->client.rest, few, n) != APR_SUCCESS)
+        relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
+}
+
+static void read_client(relay_channel *ch, rpch_msec now)
+{
+    while (flush_rest(ch, now) && wants_client(ch) && ch->reads_left > 0
+           && read_once(ch, now))
+        ;
+    look_ahead(ch);
     if (ch->client.gone)
         client_ended(ch);
-    else if (ch->client.body_done)
+    else if (ch->client.body_done && ch->client.rest.bytes == 0)
         body_ended(ch);
-    ch->moved = ch->moved || n == CLIENT_QUOTA;
 }
 
 /* OUT: the 200 head, once CONN/A2 is on its way. */
@@ -261,7 +291,7 @@ static void note_rpc(relay_channel *ch, rpch_msec now)
 {
     relay_counters c = relay_half_counters(&ch->half);
     /* An answer that waits in httpd's filters has not left. */
-    if (ch->client.out_bytes == 0 && !relay_client_blocked(&ch->client))
+    if (!relay_client_blocked(&ch->client))
         relay_channel_note_answers(ch);
     if (c.rpc_pdus == ch->rpc_pdus_seen)
         return;
@@ -271,19 +301,15 @@ static void note_rpc(relay_channel *ch, rpch_msec now)
         relay_table_touch(ch->engine->table, ch->ref, now);
 }
 
-/* OUT: sends what the writer collected. A writer that has room again must be
- * flushed again: nothing is polled for what it still holds. */
+/* OUT: a writer that has room again must be flushed again: nothing is polled
+ * for what it still holds. */
 static void commit(relay_channel *ch)
 {
     if (ch->half.dir != RELAY_OUT || !ch->head_sent)
         return;
     /* A successor's head may have to go alone: no CONN/A3 follows it. */
-    if (!relay_client_blocked(&ch->client)
-        && (ch->client.out_bytes > 0 || !ch->head_flushed)) {
-        ch->head_flushed = true;
-        relay_client_commit(&ch->client);
-    }
-    if (ch->writer.full && relay_client_writable(&ch->client)) {
+    relay_client_head(&ch->client);
+    if (ch->writer.full && !relay_client_blocked(&ch->client)) {
         relay_writer_writable(&ch->writer);
         ch->moved = true;
     }
@@ -352,7 +378,7 @@ static void take_client_events(relay_channel *ch, short revents)
         else if (revents & (POLLERR | POLLHUP | POLLRDHUP))
             ch->client.gone = true;
     }
-    if (revents && relay_client_blocked(&ch->client) && !ch->client.gone)
+    if ((revents & (POLLOUT | POLLERR | POLLHUP)) && !ch->client.gone)
         relay_client_push(&ch->client);
 }
 
@@ -408,8 +434,7 @@ static bool lingers(relay_channel *ch)
         return false;
     return relay_channel_is_leaving(ch)
         || (ch->half.dir == RELAY_OUT && !ch->client.gone
-            && (ch->client.out_bytes > 0
-                || relay_client_blocked(&ch->client)));
+            && relay_client_blocked(&ch->client));
 }
 
 void relay_channel_step(relay_channel *ch, const short *revents,
@@ -417,6 +442,7 @@ void relay_channel_step(relay_channel *ch, const short *revents,
 {
     bool progress = (revents[RELAY_FD_CLIENT] & POLLOUT) != 0;
     int turns = 0;
+    ch->reads_left = READS;
     take_events(ch, revents);
     relay_channel_expire(ch, now);
     while (turns < TURNS && !wants(ch, RPCH_WANT_CLOSE)
@@ -429,8 +455,7 @@ void relay_channel_step(relay_channel *ch, const short *revents,
     }
     ch->lingering = lingers(ch);
     relay_channel_arm(ch, progress, now);
-    relay_client_hold(&ch->client);
-    ch->again = turns == TURNS;
+    ch->again = turns == TURNS || ch->reads_left == 0;
     ch->finished = wants(ch, RPCH_WANT_CLOSE) && !ch->lingering;
 }
 

@@ -77,9 +77,9 @@ typedef struct relay_channel {
     bool claimed;            /* the claim was made, whatever came of it */
     bool open_logged;
     bool head_sent;          /* OUT: the 200 head is made */
-    bool head_flushed;       /* and was given to httpd's filters */
     bool moved;              /* something moved in this turn */
-    bool again;              /* step at once: the turns were used up */
+    int reads_left;          /* of this step */
+    bool again;              /* step at once: turns or reads were used up */
     bool lingering;          /* finished, but for what is still to leave */
     bool linger_over;        /* the time for that is over */
     bool finished;           /* relay_channel_step has nothing more to do */

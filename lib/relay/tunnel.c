@@ -19,11 +19,10 @@
 #include "relay/clock.h"
 #include "relay/trace.h"
 
-/* Read from the server in one go. */
-#define SCRATCH_SIZE 32768
-/* Reads of one side before the other one has its turn. */
-#define CLIENT_QUOTA 64
-#define SERVER_QUOTA 8
+/* Reads of one step, before another connection has its turn. */
+#define READS 8
+/* Pieces of a queue that are sent at once. */
+#define PIECES 16
 /* Turns of one step. */
 #define TURNS 16
 
@@ -60,7 +59,7 @@ relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
     rpch_mixed_init(&t->m, &job->limits,
                     job->kind == RELAY_NCACN_IP_TCP ? RPCH_JOINED : 0,
                     log_machine, t, now);
-    relay_client_init(&t->client, r, bell != NULL);
+    relay_client_init(&t->client, e, r, bell != NULL);
     return t;
 }
 
@@ -82,49 +81,89 @@ static bool queued(const relay_tunnel *t, relay_dir dir)
     return t->pipe[dir].queue.bytes > 0;
 }
 
-/* Bytes that the receiver of dir took of p. */
-static size_t give(relay_tunnel *t, relay_dir dir, const uint8_t *p,
-                   size_t len)
+static ssize_t to_server(relay_tunnel *t, struct iovec *v, int n, size_t len)
 {
-    ssize_t n;
-    if (dir == RELAY_OUT) {
-        n = relay_client_write(&t->client, p, len);
-        if (n < 0)
-            t->client.gone = true;
-    } else {
-        n = send(t->server_fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK
-            && errno != EINTR)
-            t->server_broken = t->server_readable = true;
-        t->server_full = n < (ssize_t)len;
-    }
-    if (n <= 0)
-        return 0;
-    t->moved = t->pipe[dir].progress = true;
-    return (size_t)n;
+    struct msghdr m;
+    ssize_t sent;
+    memset(&m, 0, sizeof(m));
+    m.msg_iov = v;
+    m.msg_iovlen = (size_t)n;
+    sent = sendmsg(t->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK
+        && errno != EINTR)
+        t->server_broken = t->server_readable = true;
+    t->server_full = sent < (ssize_t)len;
+    return sent;
 }
 
-/* Sends a slice; what is not taken is queued. */
-static void pass(relay_tunnel *t, relay_dir dir, const uint8_t *p, size_t len)
+/* Bytes that the receiver of dir took of len in n pieces. */
+static size_t give(relay_tunnel *t, relay_dir dir, struct iovec *v, int n,
+                   size_t len)
 {
-    size_t n = queued(t, dir) ? 0 : give(t, dir, p, len);
-    if (n < len && relay_sendq_push(&t->pipe[dir].queue, p + n, len - n)
+    ssize_t taken;
+    if (dir == RELAY_IN) {
+        taken = to_server(t, v, n, len);
+    } else {
+        taken = relay_client_write(&t->client, v, n);
+        if (taken < 0)
+            t->client.gone = true;
+    }
+    if (taken <= 0)
+        return 0;
+    t->moved = t->pipe[dir].progress = true;
+    return (size_t)taken;
+}
+
+static void queue(relay_tunnel *t, relay_dir dir, const uint8_t *p,
+                  size_t len)
+{
+    if (len > 0 && relay_sendq_push(&t->pipe[dir].queue, p, len)
                    != APR_SUCCESS)
         relay_tunnel_fail(t, RPCH_E_ROOM, "out of memory for queued data",
                           NULL);
 }
 
-static void flush(relay_tunnel *t, relay_dir dir)
+/* Sends the queue of dir and, behind it, p[0..len); what is not taken is
+ * queued. */
+static void push(relay_tunnel *t, relay_dir dir, const uint8_t *p, size_t len)
 {
     relay_sendq *q = &t->pipe[dir].queue;
-    const uint8_t *p;
-    size_t len, n;
-    while ((p = relay_sendq_front(q, &len)) != NULL) {
-        n = give(t, dir, p, len);
-        relay_sendq_drop(q, n);
-        if (n < len)
-            return;
+    struct iovec v[PIECES + 1];
+    size_t bytes, taken, old;
+    int i, n;
+    do {
+        n = relay_sendq_view(q, v, PIECES);
+        for (i = 0, bytes = 0; i < n; i++)
+            bytes += v[i].iov_len;
+        if (bytes == q->bytes && len > 0) {
+            v[n].iov_base = (void *)(uintptr_t)p;
+            v[n++].iov_len = len;
+            bytes += len;
+        }
+        taken = n > 0 ? give(t, dir, v, n, bytes) : 0;
+        old = taken < q->bytes ? taken : q->bytes;
+        relay_sendq_drop(q, old);
+        if (taken > old) {
+            p += taken - old;
+            len -= taken - old;
+        }
+    } while (n > 0 && taken == bytes);
+    queue(t, dir, p, len);
+}
+
+/* Passes on a slice of the chunk in[0..len), behind those remembered in *run;
+ * the header of a PDU that came in pieces is no part of the chunk, and comes
+ * before the first of them. */
+static void pass(relay_tunnel *t, relay_dir dir, const rpch_step *step,
+                 const uint8_t *in, size_t len, struct iovec *run)
+{
+    if (step->pass < in || step->pass >= in + len) {
+        queue(t, dir, step->pass, step->pass_len);
+        return;
     }
+    if (run->iov_len == 0)
+        run->iov_base = (void *)(uintptr_t)step->pass;
+    run->iov_len += step->pass_len;
 }
 
 static bool reads_client(const relay_tunnel *t)
@@ -140,26 +179,35 @@ static bool reads_server(const relay_tunnel *t)
         && !relay_client_blocked(&t->client);
 }
 
-static void read_client(relay_tunnel *t, rpch_msec now)
+static void from_client(relay_tunnel *t, const uint8_t *p, size_t len)
 {
-    const uint8_t *p;
-    size_t len;
+    struct iovec run = { NULL, 0 };
     rpch_step step;
-    int n;
-    for (n = 0; n < CLIENT_QUOTA && reads_client(t); n++) {
-        p = relay_client_peek(&t->client, &len);
-        if (p == NULL)
+    size_t at;
+    for (at = 0; at < len; at += step.used) {
+        if (rpch_mixed_client_recv(&t->m, p + at, len - at, &step) != RPCH_OK
+            || step.used == 0)
             break;
-        if (rpch_mixed_client_recv(&t->m, p, len, &step) != RPCH_OK)
-            return;
         if (step.pass) {
             relay_trace_bind(t->engine, t->r, "v1", &step);
             if (step.first && relay_call_begins(step.pass))
                 relay_calls_begin(&t->calls);
-            pass(t, RELAY_IN, step.pass, step.pass_len);
+            pass(t, RELAY_IN, &step, p, len, &run);
         }
-        relay_client_take(&t->client, step.used);
+    }
+    push(t, RELAY_IN, run.iov_base, run.iov_len);
+}
+
+static void read_client(relay_tunnel *t, rpch_msec now)
+{
+    uint8_t scratch[RELAY_SCRATCH];
+    size_t n;
+    while (t->reads_left > 0 && reads_client(t)
+           && (n = relay_client_read(&t->client, scratch,
+                                     sizeof(scratch))) > 0) {
+        t->reads_left--;
         t->moved = true;
+        from_client(t, scratch, n);
     }
     if (t->client.body_done && !t->m.client_ended && !queued(t, RELAY_IN))
         rpch_mixed_client_ended(&t->m, now);
@@ -177,47 +225,49 @@ static void note_answer(relay_tunnel *t, const rpch_step *step)
 static bool to_machine(relay_tunnel *t, const uint8_t *p, size_t len,
                        rpch_msec now)
 {
+    struct iovec run = { NULL, 0 };
     rpch_step step;
     size_t at;
     for (at = 0; at < len; at += step.used) {
         if (rpch_mixed_server_recv(&t->m, p + at, len - at, &step, now)
             != RPCH_OK) {
             t->server_fault = t->m.core.status == RPCH_E_BANNER;
-            return false;
+            break;
         }
         if (step.pass) {
             note_answer(t, &step);
-            pass(t, RELAY_OUT, step.pass, step.pass_len);
+            pass(t, RELAY_OUT, &step, p, len, &run);
         }
         if (step.used == 0)
-            return false;
+            break;
     }
-    return true;
+    push(t, RELAY_OUT, run.iov_base, run.iov_len);
+    return at >= len;
 }
 
 /* The banner is read byte by byte: what follows it stays in the socket until
  * the response was sent. */
 static void read_server(relay_tunnel *t, rpch_msec now)
 {
-    uint8_t scratch[SCRATCH_SIZE];
+    uint8_t scratch[RELAY_SCRATCH];
+    size_t size;
     ssize_t n;
-    int i;
-    for (i = 0; i < SERVER_QUOTA && reads_server(t) && t->server_readable;
-         i++) {
-        n = recv(t->server_fd, scratch,
-                 t->m.core.state == RPCH_MIXED_LEGACYW ? 1 : sizeof(scratch),
-                 MSG_DONTWAIT);
-        if (n > 0) {
-            t->moved = true;
-            if (!to_machine(t, scratch, (size_t)n, now))
-                return;
-        } else if (n < 0 && errno == EINTR) {
+    while (t->reads_left > 0 && reads_server(t) && t->server_readable) {
+        size = t->m.core.state == RPCH_MIXED_LEGACYW ? 1 : sizeof(scratch);
+        n = recv(t->server_fd, scratch, size, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
             continue;
-        } else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            t->server_readable = false;
-        } else {
-            t->server_eof = true;
+        t->server_readable = n == (ssize_t)size;
+        if (n <= 0) {
+            t->server_eof = n == 0
+                         || (errno != EAGAIN && errno != EWOULDBLOCK);
+            continue;
         }
+        t->moved = true;
+        if (size > 1)
+            t->reads_left--;
+        if (!to_machine(t, scratch, (size_t)n, now))
+            return;
     }
 }
 
@@ -236,16 +286,9 @@ static void respond(relay_tunnel *t, rpch_msec now)
     r->input_filters = r->proto_input_filters = c->input_filters;
     t->client.raw = true;
     t->head_sent = true;
-    pass(t, RELAY_OUT, (const uint8_t *)head, sizeof(head) - 1);
+    push(t, RELAY_OUT, (const uint8_t *)head, sizeof(head) - 1);
     rpch_mixed_responded(&t->m, now);
     t->moved = true;
-}
-
-static void commit(relay_tunnel *t)
-{
-    if (t->head_sent && !t->client.gone && t->client.out_bytes > 0
-        && !relay_client_blocked(&t->client))
-        relay_client_commit(&t->client);
 }
 
 static void end_sending(relay_tunnel *t)
@@ -284,10 +327,9 @@ static bool turn(relay_tunnel *t, rpch_msec now)
     respond(t, now);
     read_client(t, now);
     if (t->server_fd >= 0 && !t->server_broken && !t->server_full)
-        flush(t, RELAY_IN);
+        push(t, RELAY_IN, NULL, 0);
     if (!t->client.gone)
-        flush(t, RELAY_OUT);
-    commit(t);
+        push(t, RELAY_OUT, NULL, 0);
     end_sending(t);
     note_open(t);
     return t->moved;
@@ -326,7 +368,7 @@ static void look_for_ends(relay_tunnel *t)
     if (t->client.gone && (!queued(t, RELAY_IN) || t->server_broken
                            || t->server_eof))
         rpch_mixed_client_closed(&t->m);
-    if (t->server_eof && !queued(t, RELAY_OUT) && t->client.out_bytes == 0
+    if (t->server_eof && !queued(t, RELAY_OUT)
         && !relay_client_blocked(&t->client))
         rpch_mixed_server_closed(&t->m);
 }
@@ -343,6 +385,7 @@ static void note_rpc(relay_tunnel *t, rpch_msec now)
 void relay_tunnel_step(relay_tunnel *t, const short *revents, rpch_msec now)
 {
     int turns = 0;
+    t->reads_left = READS;
     t->pipe[RELAY_IN].progress = t->pipe[RELAY_OUT].progress = false;
     take_events(t, revents);
     relay_tunnel_expire(t, now);
@@ -351,8 +394,7 @@ void relay_tunnel_step(relay_tunnel *t, const short *revents, rpch_msec now)
     look_for_ends(t);
     note_rpc(t, now);
     relay_tunnel_arm(t, now);
-    relay_client_hold(&t->client);
-    t->again = turns == TURNS;
+    t->again = turns == TURNS || t->reads_left == 0;
     t->finished = wants(t, RPCH_WANT_CLOSE);
 }
 

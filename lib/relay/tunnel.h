@@ -63,7 +63,8 @@ typedef struct relay_tunnel {
     bool open_logged;
     bool head_sent;
     bool moved;               /* something moved in this turn */
-    bool again;               /* step at once: the turns were used up */
+    int reads_left;          /* of this step */
+    bool again;              /* step at once: turns or reads were used up */
     bool finished;            /* relay_tunnel_step has nothing more to do */
 
     rpch_msec started;
