@@ -93,7 +93,7 @@ void relay_engine_child_stopping(relay_engine *e, bool graceful)
 
 void relay_engine_pass_stop(relay_engine *e)
 {
-    if (e->stop_passed || !is_stopped(e))
+    if (!e->threaded || e->stop_passed || !is_stopped(e))
         return;
     e->stop_passed = true;
     relay_registry_wake_all(e->registry);
