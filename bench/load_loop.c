@@ -80,13 +80,27 @@ bool load_loop_init(load_loop *l, const load_hooks *hooks)
         && watch_own(l, l->signals, &l->signals);
 }
 
-bool load_loop_watch(load_loop *l, int fd, load_source *s)
+/* The events of a source; those of its output only when they are wanted: the
+ * kernel tells of each acknowledgement. */
+static bool watch(load_loop *l, int op, int fd, load_source *s, bool output)
 {
     struct epoll_event ev = { 0 };
 
-    ev.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    ev.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+    if (output)
+        ev.events |= EPOLLOUT;
     ev.data.ptr = s;
-    return epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) == 0;
+    return epoll_ctl(l->epoll, op, fd, &ev) == 0;
+}
+
+bool load_loop_watch(load_loop *l, int fd, load_source *s, bool output)
+{
+    return watch(l, EPOLL_CTL_ADD, fd, s, output);
+}
+
+bool load_loop_change(load_loop *l, int fd, load_source *s, bool output)
+{
+    return watch(l, EPOLL_CTL_MOD, fd, s, output);
 }
 
 void load_loop_alarm(load_loop *l, uint64_t due)

@@ -58,8 +58,13 @@ double load_cpu(void);
  * to the hard one. False with errno. */
 bool load_loop_init(load_loop *l, const load_hooks *hooks);
 
-/* Watches fd for everything, edge-triggered. False with errno. */
-bool load_loop_watch(load_loop *l, int fd, load_source *s);
+/* Watches fd for input and its end, and for room for output if that is wanted;
+ * edge-triggered. False with errno. */
+bool load_loop_watch(load_loop *l, int fd, load_source *s, bool output);
+
+/* Changes whether room for output is wanted of fd, which is watched; tells
+ * what is true now as an event. False with errno. */
+bool load_loop_change(load_loop *l, int fd, load_source *s, bool output);
 
 /* Sets the alarm to a time of load_clock(), or LOAD_NEVER. */
 void load_loop_alarm(load_loop *l, uint64_t due);

@@ -188,7 +188,6 @@ static void start_peer(load_server *s, int fd)
     b = load_sock_batch(&p->sock);
     if (b == NULL || !load_batch_text(b, BANNER, strlen(BANNER)))
         load_peer_finish(p);
-    p->sock.writable = true;
     load_sock_flush(&p->sock);
 }
 
@@ -279,7 +278,7 @@ static bool start_listening(load_server *s)
     if (bind(s->fd, (struct sockaddr *)&place.to, place.to_len) != 0
         || listen(s->fd, BACKLOG) != 0
         || getsockname(s->fd, (struct sockaddr *)&at, &len) != 0
-        || !load_loop_watch(&s->loop, s->fd, &s->listener)) {
+        || !load_loop_watch(&s->loop, s->fd, &s->listener, false)) {
         fprintf(stderr, "rpch-load: --listen %s: %s\n", o->listen,
                 strerror(errno));
         return false;

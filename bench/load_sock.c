@@ -66,8 +66,17 @@ static bool start(load_sock *s, load_loop *loop, int fd)
     s->source.ready = ready;
     s->loop = loop;
     s->fd = fd;
+    s->watched = s->connecting;
+    s->writable = !s->connecting;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    return load_loop_watch(loop, fd, &s->source);
+    return load_loop_watch(loop, fd, &s->source, s->watched);
+}
+
+static void watch_output(load_sock *s, bool wanted)
+{
+    if (s->watched != wanted
+        && load_loop_change(s->loop, s->fd, &s->source, wanted))
+        s->watched = wanted;
 }
 
 static bool bind_source(int fd, const load_place *place)
@@ -144,6 +153,7 @@ static bool take_tls_error(load_sock *s, int rv, bool reads)
     case SSL_ERROR_WANT_WRITE:
         s->writable = false;
         s->crossed = s->crossed || reads;
+        watch_output(s, true);
         s->readable = s->readable && !reads;
         return true;
     case SSL_ERROR_ZERO_RETURN:
@@ -169,6 +179,7 @@ static int advance_tls(load_sock *s)
     if (rv == 1) {
         s->handshake = s->connecting = false;
         s->readable = s->writable = true;
+        watch_output(s, false);
         return 1;
     }
     if (!take_tls_error(s, rv, true) || s->eof) {
@@ -199,6 +210,7 @@ int load_sock_advance(load_sock *s)
     if (s->ssl != NULL)
         return advance_tls(s);
     s->connecting = false;
+    watch_output(s, false);
     return 1;
 }
 
@@ -304,6 +316,8 @@ bool load_sock_flush(load_sock *s)
         n = s->ssl != NULL ? write_tls(s) : write_plain(s);
         load_batch_sent(s->batch, (size_t)n);
     }
+    if (s->batch->left > 0 && !s->connecting && !s->broken)
+        watch_output(s, true); /* for good: it may well happen again */
     if (s->batch->left > 0)
         return false;
     load_batch_free(s->batch);

@@ -34,6 +34,7 @@ typedef struct load_sock {
     bool readable;
     bool writable;
     bool hup;             /* an end of the stream is to be read */
+    bool watched;         /* for room for output */
     bool crossed;         /* TLS reads to write, or the other way round */
     bool eof;             /* the peer sends no more */
     bool broken;          /* nothing goes any more */
