@@ -14,6 +14,7 @@ bench/out/table.md. See bench/README.md for what is measured how.
 """
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -52,6 +53,9 @@ def read_options():
     parser.add_argument("--many", type=int,
                         help="virtual connections of the great run")
     parser.add_argument("--out", type=Path, default=HERE / "out")
+    parser.add_argument("--nice", type=int, default=0, metavar="N",
+                        help="of everything in the run; -15 on a machine "
+                        "that others use as well")
     parser.add_argument("--keep", action="store_true",
                         help="keep the scratch directory")
     return parser.parse_args()
@@ -83,13 +87,23 @@ def run(bench):
     return failed
 
 
+def command(options):
+    """What was called, as make has it."""
+    args = [a for a in sys.argv[1:] if a != "--full"]
+    if "--out" in args:
+        at = args.index("--out")
+        del args[at:at + 2]
+    more = f" BENCH_ARGS='{' '.join(args)}'" if args else ""
+    return f"make bench{'-full' if options.full else ''}{more}"
+
+
 def write(options, bench, failed):
     rows = list(bench.rows.values())
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "summary.tsv").write_text(stats.summary(rows))
     head = [f"Date: {time.strftime('%Y-%m-%d', time.gmtime())}",
             *proc.machine(), *servers.versions(),
-            f"Command: make bench{'-full' if options.full else ''}"]
+            f"Command: {command(options)}"]
     notes = list(dict.fromkeys(bench.notes)) + [f"failed: {text}" for text in failed]
     (options.out / "table.md").write_text(
         "\n".join(f"- {line}" for line in head) + "\n\n"
@@ -108,6 +122,7 @@ def main():
         load.program()
         rig_.need_program("haproxy", "haproxy")
         rig_.need_program("openssl", "openssl")
+        os.nice(options.nice)
         with rig_.Rig(options.keep) as rig:
             bench = cases.Bench(rig, ways_.Ways(rig), plan_of(options),
                                 options.only)

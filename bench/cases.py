@@ -37,8 +37,9 @@ class Plan:
     idle_seconds: float = 1.0
     growth: tuple = (100, 1000)
     growth_seconds: float = 3.0
-    get_seconds: float = 3.0
-    many: int = 0                   # virtual connections of the great run
+    get_seconds: int = 1            # of one stretch of GETs
+    many: int = 0                   # of the great run; 0: as time allows
+    seconds: int = 285              # in which the short form is to end
     #: Group -> seconds after the start from which it has one round only, so
     #: that the short form ends in its time on a slow machine, too.
     shares: tuple = (("idle", 60), ("bulk", 170), ("call", 235),
@@ -50,7 +51,7 @@ FULL = Plan(name="full", rounds=7, other_rounds=3, other_connections=(1, 64),
             bulk_bytes=1_000_000_000, call_rounds=9, call_seconds=2, call_many=Plan.call_sizes, call_many_rounds=3,
             setup_seconds=4, setup_rounds=5, idle_connections=1500,
             idle_seconds=10, growth=(100, 1000, 10000), growth_seconds=20,
-            get_seconds=20, many=12500, shares=())
+            get_seconds=10, many=12500, shares=())
 
 
 class Bench:

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bench          # noqa: E402
 import cases          # noqa: E402
+import cases_idle     # noqa: E402
 import load           # noqa: E402
 import proc           # noqa: E402
 import report         # noqa: E402
@@ -163,9 +164,10 @@ class Servers(unittest.TestCase):
             self.assertGreater(shape.children * shape.threads, channels)
 
     def test_one_great_child_is_within_its_descriptors(self):
-        import cases_idle
-        self.assertLess(2 * cases_idle.CHANNELS_PER_CHILD, 20000)
-        self.assertGreater(4 * cases_idle.CHANNELS_PER_CHILD, 25000)
+        shape = servers.Shape(factor=cases_idle.FACTOR)
+        most = shape.threads * (1 + shape.factor)
+        self.assertLess(2 * most * 8 / 7, 20000)
+        self.assertGreater(shape.children * most, 25000)
 
     def test_plans(self):
         self.assertLess(cases.SHORT.rounds, cases.FULL.rounds)

@@ -36,12 +36,14 @@ class Shape:
     children: int = 4
     threads: int = 64
     #: Channels (connections) of one child beyond its workers, each idle one.
-    factor: int = 400
+    factor: int = 200
+    #: Virtual connections that the table has room for.
+    connections: int = 12500
     #: The reactor, or "Off" for the request-thread loop.
     use_async: str = "Auto"
     drain: str = ""
     #: Scoreboard slots beyond children, for generations that drain.
-    spare: int = 20
+    spare: int = 8
     #: More lines of the server, and of the RPC location.
     lines: tuple = ()
     location: tuple = ()
@@ -54,7 +56,8 @@ def loop_shape(channels):
     threads = 256 if channels > 256 else 64
     children = max(2, -(-(channels + threads) // threads))
     return Shape(children=children, threads=threads, factor=2,
-                 use_async="Off", spare=2)
+                 connections=channels // 2, use_async="Off",
+                 spare=2 * children)
 
 
 BASE = """ServerRoot {dir}
@@ -181,7 +184,7 @@ class Httpd:
 
     def _server_lines(self):
         """Lines outside of sections."""
-        lines = ["RpcProxyMaxConnections 65536"]
+        lines = [f"RpcProxyMaxConnections {self.shape.connections}"]
         if self.shape.use_async == "Off" and module_knows("RpcProxyAsync"):
             lines.append("RpcProxyAsync Off")
         if self.shape.drain:

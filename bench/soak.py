@@ -180,7 +180,7 @@ class Soak:
         self.over, self.pause = threading.Event(), threading.Event()
         self.events = Events()
         shape = servers.Shape(
-            children=2, threads=128, factor=100, spare=20,
+            children=2, threads=64, factor=60, spare=20, connections=2000,
             use_async=options.use_async, drain=f"{options.drain}s",
             location=(f"RpcProxyChannelLifetime {OUT_LIFETIME}",))
         self.httpds = [servers.Httpd(rig, shape, name).start()
