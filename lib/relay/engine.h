@@ -73,7 +73,7 @@ int relay_engine_poll(relay_engine *e, struct pollfd *fds, unsigned n,
                       int timeout);
 
 /* The stream has finished, and is about to be ended. In a child that stops at
- * once nobody waits for the client any more. */
+ * once nobody waits for the client any more: its connection is aborted. */
 void relay_engine_leave_loop(relay_engine *e, request_rec *r);
 
 /* Logs in the module's name at a request or a server. level with

@@ -18,7 +18,9 @@
 #include "relay/engine.h"
 
 #include <ap_mpm.h>
+#include <apr_portable.h>
 #include <errno.h>
+#include <http_core.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
@@ -151,10 +153,15 @@ void relay_engine_enter_loop(relay_engine *e, request_rec *r)
         hold_signals(e, r);
 }
 
+/* At a hard stop the MPM closes the sockets of its workers under them, shortly
+ * before the hook says so. */
 void relay_engine_leave_loop(relay_engine *e, request_rec *r)
 {
-    if (is_stopped(e))
-        r->connection->aborted = 1;
+    conn_rec *c = r->connection;
+    apr_os_sock_t fd = -1;
+    apr_os_sock_get(&fd, ap_get_conn_socket(c));
+    if (is_stopped(e) || fd < 0)
+        c->aborted = 1;
 }
 
 /* Asks whether the child is to stop: under prefork no hook tells a child whose
