@@ -1,38 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * engine.c - NOTES
- *
- * What all generations of children share (the table, the directory of the
- * broker sockets) is made once and kept in the process pool; what a child
- * has (service thread, broker, registry, resolver, blocks) lives in a pool
- * of its own that nobody destroys. The reason is the end of a child:
- * prefork runs the child's cleanups inside its signal handler, where no lock
- * may be taken and no thread joined, and then exit() destroys every pool
- * while our threads still run. So the threads' memory is outside of that,
- * the module's code is pinned in a child (it would be unmapped), and the
- * cleanup only asks the service thread to park and gives it a moment.
+ * engine.c - what all generations of children share: the table and the
+ * directory of the broker sockets, made once and kept in the process pool. A
+ * child's part is in child.c.
  */
 #include "relay/engine.h"
 
-#include <ap_mpm.h>
 #include <apr_strings.h>
 #include <dirent.h>
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <http_config.h>
-#include <mpm_common.h>
-#include <pthread.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 #include <unixd.h>
 
-#include "relay/clock.h"
-#include "relay/reactor.h"
 
 /* What outlives restarts. Nothing in it may have a cleanup of ours in the
  * process pool: at the end of httpd the module's code is gone before that
@@ -184,104 +169,6 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
 void relay_engine_set_async(relay_engine *e, bool async)
 {
     e->async = async;
-}
-
-static void wake_survivor(void *baton, relay_ref ref, relay_dir dead,
-                          const relay_peer *peer)
-{
-    relay_engine *e = baton;
-    static const rpch_cookie none;
-    if (peer->owner.pid != 0)
-        relay_broker_wake(e->dir, &e->self, &peer->owner, &none);
-}
-
-static void *service(void *baton)
-{
-    relay_engine *e = baton;
-    unsigned reaped;
-    while (!__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE)) {
-        relay_broker_serve(e->broker, 1000);
-        relay_engine_pass_stop(e);
-        if (__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
-            break;
-        reaped = relay_table_reap(e->table, wake_survivor, e);
-        if (reaped > 0 && !__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
-            RELAY_SLOG(e, APLOG_WARNING, 0, e->server, "RPX0302: %u channels "
-                       "of child processes that died were taken back", reaped);
-    }
-    __atomic_store_n(&e->parked, 1, __ATOMIC_RELEASE);
-    for (;;)
-        pause();
-    return NULL;
-}
-
-static apr_status_t start_service(relay_engine *e)
-{
-    pthread_t thread;
-    sigset_t all, before;
-    int rc;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, NULL, service, e);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0)
-        pthread_detach(thread);
-    return APR_FROM_OS_ERROR(rc);
-}
-
-/* May run in a signal handler. */
-static apr_status_t child_exit(void *data)
-{
-    relay_engine *e = data;
-    struct timespec ms = { 0, 1000000 };
-    int i;
-    relay_reactor_stop(e);
-    __atomic_store_n(&e->stopping, 1, __ATOMIC_RELEASE);
-    relay_table_child_leave(e->table, &e->self);
-    relay_broker_unlink(e->broker);
-    relay_broker_interrupt(e->broker);
-    for (i = 0; i < 100 && !__atomic_load_n(&e->parked, __ATOMIC_ACQUIRE); i++)
-        nanosleep(&ms, NULL);
-    return APR_SUCCESS;
-}
-
-static void pin_code(void)
-{
-    Dl_info info;
-    if (dladdr((void *)(uintptr_t)&pin_code, &info) && info.dli_fname)
-        dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-}
-
-apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
-                                     server_rec *s)
-{
-    int threaded = 0;
-    apr_status_t rv = apr_pool_create_unmanaged_ex(&e->pool, NULL, NULL);
-    ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
-    e->threaded = threaded != AP_MPMQ_NOT_SUPPORTED;
-    relay_engine_measure(e);
-    relay_table_child_bury(e->table, (uint32_t)getpid());
-    if (rv == APR_SUCCESS)
-        rv = relay_table_child_enter(e->table, &e->self);
-    if (rv == APR_SUCCESS)
-        rv = relay_registry_create(&e->registry, e->pool);
-    if (rv == APR_SUCCESS)
-        rv = relay_blocks_create(&e->blocks, RELAY_BLOCKS_KEEP, e->pool);
-    if (rv == APR_SUCCESS)
-        rv = relay_resolver_create(&e->resolver, RELAY_RESOLVER_THREADS,
-                                   e->pool);
-    if (rv == APR_SUCCESS)
-        rv = relay_broker_create(&e->broker, e->dir, &e->self, e->registry,
-                                 e->pool);
-    if (rv != APR_SUCCESS)
-        return rv;
-    pin_code();
-    rv = start_service(e);
-    if (rv == APR_SUCCESS)
-        rv = relay_reactor_start(e);
-    if (rv == APR_SUCCESS)
-        apr_pool_pre_cleanup_register(pchild, e, child_exit);
-    return rv;
 }
 
 void relay_engine_stats(relay_engine *e, relay_stats *out)
