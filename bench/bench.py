@@ -14,7 +14,6 @@ bench/out/table.md. See bench/README.md for what is measured how.
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
@@ -122,7 +121,7 @@ def main():
         load.program()
         rig_.need_program("haproxy", "haproxy")
         rig_.need_program("openssl", "openssl")
-        os.nice(options.nice)
+        rig_.set_nice(options.nice)
         with rig_.Rig(options.keep) as rig:
             bench = cases.Bench(rig, ways_.Ways(rig), plan_of(options),
                                 options.only)

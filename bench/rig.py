@@ -43,6 +43,15 @@ def enter_namespace():
                           *sys.argv])
 
 
+def set_nice(nice):
+    """The niceness of this process and of all that it starts."""
+    os.nice(nice)
+    Process.nice = nice
+    if nice:
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(f"{nice}\n")
+
+
 def raise_descriptor_limit():
     """The soft limit of open files becomes the hard one."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -110,6 +119,8 @@ def tail(path, size=2000):
 class Process:
     """A program that the run started; ended with its whole session."""
 
+    nice = 0     # of all that are started from now on
+
     def __init__(self, name, argv, output, env=None):
         self.name, self.output = name, Path(output)
         with open(self.output, "ab") as out:
@@ -117,6 +128,12 @@ class Process:
                 [str(a) for a in argv], stdout=out, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL, env=env, start_new_session=True)
         self.pid = self.popen.pid
+        if Process.nice:
+            # Of the session: where the kernel groups tasks by session, a
+            # process's own niceness counts only within its session.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{self.pid}/autogroup").write_text(
+                    f"{Process.nice}\n")
 
     def alive(self):
         return self.popen.poll() is None

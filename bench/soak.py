@@ -363,7 +363,7 @@ def main():
             if not Path(program).exists():
                 raise rig_.Failed(f"there is no {program}: make")
         with rig_.Rig(options.keep) as rig:
-            os.nice(5)
+            rig_.set_nice(5)
             soak = Soak(rig, options)
             try:
                 soak.run()

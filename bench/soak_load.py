@@ -16,15 +16,16 @@ import servers
 
 RESIDENT = 40          # connections that stay
 RATE = 20              # calls a second over all of them
-CHURN = 2              # connections that come and go, at a time
-PIECE = 60             # seconds of churn in one go
+CHURN = 4              # connections that come and go, at a time
+PIECE, REST = 3, 12    # seconds of churn in one go, and between two
 
 
 class Runner(threading.Thread):
     """Runs one kind of client again and again until it is told to stop."""
 
-    def __init__(self, soak, httpd, server, name, connections, mode):
+    def __init__(self, soak, httpd, server, name, connections, mode, rest=0):
         super().__init__(daemon=True)
+        self.rest = rest
         self.soak, self.httpd, self.name = soak, httpd, name
         self.argv = load.client_argv(
             "rpch", httpd.ports.of(True, 64), [server], connections, True,
@@ -38,6 +39,7 @@ class Runner(threading.Thread):
                 time.sleep(0.1)
                 continue
             self.once()
+            self.soak.over.wait(self.rest)
 
     def once(self):
         began = time.monotonic()
@@ -78,7 +80,7 @@ def start(soak):
                               ("--calls-rate", RATE, "--size", 1000,
                                "--in-lifetime", 1 << 20, "idle")))
         runners.append(Runner(soak, httpd, server, "churn", CHURN,
-                              ("--seconds", PIECE, "churn")))
+                              ("--seconds", PIECE, "churn"), REST))
     for runner in runners:
         runner.start()
     return runners
