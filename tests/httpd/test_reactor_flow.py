@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+import env
 import rpc
 import rts
 from engine_rig import wait_stuck
@@ -314,21 +315,16 @@ def test_head_then_silence(rig, tls, secure, kind):
 
 # ---- the server leaves ------------------------------------------------------
 
-def strict_tls(certs):
+class StrictTls:
     """TLS that tells a close without close_notify from an orderly one."""
-    context = ssl.create_default_context(cafile=str(certs.ca))
 
-    class Socket(ssl.SSLSocket):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
+    def __init__(self, certs):
+        self.context = ssl.create_default_context(cafile=str(certs.ca))
+        self.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
 
-    context.sslsocket_class = Socket
-    wrap = context.wrap_socket
-
-    def wrap_strictly(sock, **more):
-        return wrap(sock, suppress_ragged_eofs=False, **more)
-    context.wrap_socket = wrap_strictly
-    return context
+    def wrap_socket(self, sock, **more):
+        return self.context.wrap_socket(sock, suppress_ragged_eofs=False,
+                                        **more)
 
 
 @SECURE
@@ -338,7 +334,7 @@ def test_what_the_server_said_last(rig, certs, secure, slow):
     and then an orderly end, of TLS too."""
     r = rig("tcp", server=NARROW)
     mark = r.httpd.accesses.mark()
-    client = r.new("gate:1", strict_tls(certs) if secure else None,
+    client = r.new("gate:1", StrictTls(certs) if secure else None,
                    window=262144)
     open_narrow(client) if slow else client.open()
     data = b"".join(pdus(200000, rpc.RESPONSE, most=5840))
@@ -352,4 +348,24 @@ def test_what_the_server_said_last(rig, certs, secure, slow):
     assert received(client, len(data)) == hashlib.sha256(data).digest()
     assert client.cout.sock.recv(1) == b""
     client.close()
+    wait_lines(r.httpd, mark, 2)
+
+
+def test_output_that_waits_when_the_channel_ends(rig, certs):
+    """IN is gone, and OUT ends with it, while the client does not read: what
+    httpd has of it comes in whole records, and then the end of TLS."""
+    r = rig("tcp", server=NARROW)
+    mark = r.httpd.accesses.mark()
+    client = open_narrow(r.new("gate:1", StrictTls(certs), window=262144))
+    r.gate.last(1).send(b"".join(pdus(MIB, rpc.RESPONSE)))
+    wait_stuck(client.cout)
+    client.cin.reset()
+    env.wait_until(lambda: not r.httpd.status()["connections"],
+                   "both channels to end")
+    # The connection is there, its line is not: it is not over.
+    assert [a.channel for a in channel_lines(r.httpd, mark)] == ["in"]
+    got = 0
+    while data := client.cout.sock.recv(65536):
+        got += len(data)
+    assert got > 16384
     wait_lines(r.httpd, mark, 2)

@@ -84,16 +84,18 @@ def gone(server, pids):
 
 # ---- stop and restart -------------------------------------------------------
 
-def ends_that_wait(server, raw, gate):
+def ends_that_wait(server, raw, gate, tls):
     """Connections whose channels have ended: of the first what the client
     does not read still waits in httpd, the second one's client goes on
     sending. How many channels they are."""
     number = len(gate.held) + 1
-    client = open_narrow(raw(server, "gate:1", window=262144))
-    held = gate.last(number)
-    held.send(RESPONSE * 20)
+    client = open_narrow(raw(server, "gate:1", tls, window=262144))
+    gate.last(number).send(RESPONSE * 200)
     wait_stuck(client.cout)
-    held.sock.shutdown(socket.SHUT_RDWR)
+    mark = server.errors.mark()
+    client.cin.reset()
+    env.wait_until(lambda: sum("RPX0311" in line for line in
+                               server.errors.since(mark)) >= 2, "ends")
     mark = server.errors.mark()
     other = raw(server, "gate:1").open()
     gate.last(number + 1).sock.shutdown(socket.SHUT_RDWR)
@@ -117,7 +119,7 @@ def test_hard_end(own_httpd, gate, raw, v1, tls, sig):
     for context in (None, tls):
         v1(server, "v1:1", context).open().calls().add_one(1)
         count += 1
-    count += ends_that_wait(server, raw, gate)
+    count += ends_that_wait(server, raw, gate, tls)
     old = server.children()
     os.kill(server.process.pid, sig)
     gone(server, old)
