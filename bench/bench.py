@@ -122,7 +122,7 @@ def main():
         rig_.need_program("haproxy", "haproxy")
         rig_.need_program("openssl", "openssl")
         rig_.set_nice(options.nice)
-        with rig_.Rig(options.keep) as rig:
+        with rig_.Rig() as rig:
             bench = cases.Bench(rig, ways_.Ways(rig), plan_of(options),
                                 options.only)
             failed = run(bench)

@@ -19,10 +19,10 @@ class Plan:
     """How much is run."""
 
     name: str = "short"
-    rounds: int = 4
+    rounds: int = 6
     other_rounds: int = 1           # against the threads and mod_proxy_connect
     other_connections: tuple = (1,)
-    bulk_bytes: int = 300_000_000   # of one measurement, all connections
+    bulk_bytes: int = 150_000_000   # of one measurement, all connections
     bulk_connections: tuple = (1, 64)
     call_rounds: int = 6
     call_seconds: float = 0.3

@@ -27,7 +27,8 @@ class Failed(Exception):
 
 
 def enter_namespace():
-    """Runs the program again inside namespaces; returns only there."""
+    """Runs the program again inside namespaces and ends as it ends; returns
+    only there."""
     if os.environ.get(INSIDE):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         Path("/proc/sys/net/ipv4/ip_local_port_range").write_text(
@@ -37,10 +38,25 @@ def enter_namespace():
     if os.geteuid() != 0:
         raise Failed("needs root: httpd gives its children to another user, "
                      "and the run makes a network namespace of its own")
-    os.environ[INSIDE] = "1"
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--pid", "--fork",
-                          "--kill-child", "--mount-proc", sys.executable,
-                          *sys.argv])
+    need_program("unshare", "util-linux")
+    need_program("ip", "iproute2")
+    where = tempfile.mkdtemp(prefix="rpch-bench.")
+    child = subprocess.Popen(
+        ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child",
+         "--mount-proc", sys.executable, *sys.argv],
+        env={**os.environ, INSIDE: where})
+    # unshare itself does not let itself be ended; all inside ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: child.kill())
+    try:
+        code = child.wait()
+    except KeyboardInterrupt:
+        child.kill()
+        code = child.wait()
+    if "--keep" in sys.argv:
+        print(f"kept: {where}")
+    else:
+        shutil.rmtree(where, ignore_errors=True)
+    sys.exit(code if code >= 0 else 128 - code)
 
 
 def set_nice(nice):
@@ -167,13 +183,12 @@ class Process:
 
 
 class Rig:
-    """A scratch directory, a certificate, and what was started; a context
-    manager that ends and removes all of it."""
+    """The run's scratch directory, a certificate, and what was started; a
+    context manager that ends all of it."""
 
-    def __init__(self, keep=False):
-        self.dir = Path(tempfile.mkdtemp(prefix="rpch-bench."))
+    def __init__(self):
+        self.dir = Path(os.environ[INSIDE])
         self.dir.chmod(0o755)
-        self.keep = keep
         self.ports = Ports()
         self.processes = []
         self.files, self.lock = 0, threading.Lock()
@@ -186,10 +201,6 @@ class Rig:
     def __exit__(self, *error):
         for process in reversed(self.processes):
             process.stop()
-        if self.keep:
-            print(f"kept: {self.dir}")
-        else:
-            shutil.rmtree(self.dir, ignore_errors=True)
 
     def _make_certificate(self):
         done = subprocess.run(

@@ -362,7 +362,7 @@ def main():
         for program in (CLIENT, SERVER):
             if not Path(program).exists():
                 raise rig_.Failed(f"there is no {program}: make")
-        with rig_.Rig(options.keep) as rig:
+        with rig_.Rig() as rig:
             rig_.set_nice(5)
             soak = Soak(rig, options)
             try:
