@@ -81,7 +81,7 @@ def run(bench):
         try:
             group(bench)
         except rig_.Failed as error:
-            failed.append(f"{name}: {error}")
+            failed.append(f"{name}: {' '.join(str(error).split())}")
             bench.say(f"FAILED {name}: {error}")
     return failed
 

@@ -21,7 +21,9 @@ from cases import leg
 #: 8,750 for which 20,000 descriptors are enough. Connections are not shared
 #: out evenly: a child that has its share leaves the next one to the others.
 FACTOR = 120
-#: Descriptors of one generator, two for each virtual connection.
+#: A back end has two descriptors for each virtual connection, too.
+BACK_ENDS = 4
+#: Of one generator; two descriptors each.
 CONNECTIONS_PER_GENERATOR = 3200
 #: Virtual connections of the great run.
 FULL_HOUSE = 12500
@@ -134,9 +136,10 @@ def calls_between(clients, seconds):
     return [client.next_line() for client in clients]
 
 
-def growth(bench, connections, tls):
+def growth(bench, ways, connections, tls):
     """Memory a channel and CPU a call with so many connections open."""
     way = fresh(bench, "ours", servers.Shape(factor=FACTOR))
+    way.backends = ways.backends
     pids = proc.tree(way.pid)
     before = proc.memory_kb(pids)
     clients = open_idle(bench, way, tls, connections, 500)
@@ -154,9 +157,9 @@ def growth(bench, connections, tls):
 
 
 def all_growth(bench):
-    base = None
+    base, ways = None, ways_.Ways(bench.rig, BACK_ENDS)
     for connections in bench.plan.growth:
-        got = growth(bench, connections, False)
+        got = growth(bench, ways, connections, False)
         base = base or got
         name = f"{bench.plan.growth[0]} connections"
         bench.add(f"growth-kb-per-channel-{connections}", got["kb"],
@@ -218,27 +221,23 @@ def check_all_called(bench, clients, connections):
 def great_run(bench, connections):
     """So many virtual connections by TLS in one httpd of four children."""
     shape = servers.Shape(factor=FACTOR)
-    ways = ways_.Ways(bench.rig, back_ends=4)
-    bench_ways, bench.ways = bench.ways, ways
     seconds = bench.plan.get_seconds
     bench.say(f"opening {2 * connections} TLS channels")
-    try:
-        way = fresh(bench, "ours", shape)
-        alone = gets(bench, way, seconds)
-        before = proc.snapshot(way.pid)
-        began = time.monotonic()
-        clients = open_idle(bench, way, True, connections, 500)
-        opening = time.monotonic() - began
-        after = proc.snapshot(way.pid)
-        children = [proc.descriptors(p) for p in way.server.children()]
-        bench.say(f"{2 * connections} channels open after {opening:.0f} s, "
-                  f"descriptors of the children: {children}")
-        check_all_called(bench, clients, connections)
-        beside = gets(bench, way, seconds)
-        results = end_idle(clients)
-        drop(way)
-    finally:
-        bench.ways = bench_ways
+    way = fresh(bench, "ours", shape)
+    way.backends = ways_.Ways(bench.rig, BACK_ENDS).backends
+    alone = gets(bench, way, seconds)
+    before = proc.snapshot(way.pid)
+    began = time.monotonic()
+    clients = open_idle(bench, way, True, connections, 500)
+    opening = time.monotonic() - began
+    after = proc.snapshot(way.pid)
+    children = [proc.descriptors(p) for p in way.server.children()]
+    bench.say(f"{2 * connections} channels open after {opening:.0f} s, "
+              f"descriptors of the children: {children}")
+    check_all_called(bench, clients, connections)
+    beside = gets(bench, way, seconds)
+    results = end_idle(clients)
+    drop(way)
     rows(bench, connections, before, after, alone, beside, results)
 
 

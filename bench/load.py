@@ -101,9 +101,11 @@ class Client:
         text = self.text()
         found = parse_line(text, " ".join(self.argv))
         if code or found["errors"]:
+            said = "\n".join(line for line in text.splitlines()
+                             if not line.startswith("{"))
             raise rig_.Failed(
                 f"{' '.join(self.argv)}\nended with status {code}: "
-                f"{found['errors']}\n{text[-1500:]}")
+                f"{found['errors']}\n{said[-800:]}")
         return found
 
 
