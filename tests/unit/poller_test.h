@@ -39,6 +39,7 @@ static apr_pool_t *pool;
 static relay_poller *p;
 static int turn_order; /* drives so far */
 
+/* Its relay_drive_fn. */
 static inline bool actor_drive(relay_task *t, const short *revents, rpch_msec now,
                   struct pollfd *fds, rpch_msec *at)
 {
