@@ -40,8 +40,9 @@ static relay_poller *p;
 static int turn_order; /* drives so far */
 
 /* Its relay_drive_fn. */
-static inline bool actor_drive(relay_task *t, const short *revents, rpch_msec now,
-                  struct pollfd *fds, rpch_msec *at)
+static inline bool actor_drive(relay_task *t, const short *revents,
+                               rpch_msec now, struct pollfd *fds,
+                               rpch_msec *at)
 {
     actor *a = (actor *)t;
     int i;
