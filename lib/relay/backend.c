@@ -261,11 +261,11 @@ static bool flush_held(relay_channel *ch, rpch_msec now)
 static void read_once(relay_channel *ch, rpch_msec now)
 {
     uint8_t scratch[RELAY_SCRATCH];
-    size_t taken;
-    ssize_t n = recv(ch->server_fd, scratch, sizeof(scratch), MSG_DONTWAIT);
+    size_t taken, size = relay_channel_read_size(ch);
+    ssize_t n = recv(ch->server_fd, scratch, size, MSG_DONTWAIT);
     ch->reads_left--;
     /* Less is all; whatever follows shows in the next poll. */
-    ch->server_readable = n == (ssize_t)sizeof(scratch);
+    ch->server_readable = n == (ssize_t)size;
     if (n < 0 && errno == EINTR) {
         ch->server_readable = true;
     } else if (n <= 0) {

@@ -23,6 +23,8 @@
 
 /* Reads of one step, before another channel has its turn. */
 #define READS 8
+/* Bytes of a read when there is no room for more. */
+#define READ_MIN 16384
 /* Turns of one step. */
 #define TURNS 16
 
@@ -211,11 +213,22 @@ static bool flush_rest(relay_channel *ch, rpch_msec now)
     return rest->bytes == 0;
 }
 
+size_t relay_channel_read_size(const relay_channel *ch)
+{
+    size_t window = ch->job->limits.receive_window;
+    size_t queued = ch->writer.queue.bytes;
+    size_t room = queued < window ? window - queued : 0;
+    if (room < READ_MIN)
+        return READ_MIN;
+    return room < RELAY_SCRATCH ? room : RELAY_SCRATCH;
+}
+
 /* False when nothing more is to be read now. */
 static bool read_once(relay_channel *ch, rpch_msec now)
 {
     uint8_t scratch[RELAY_SCRATCH];
-    size_t taken, n = relay_client_read(&ch->client, scratch, sizeof(scratch));
+    size_t taken, n = relay_client_read(&ch->client, scratch,
+                                        relay_channel_read_size(ch));
     bool ok;
     if (n == 0)
         return false;

@@ -232,6 +232,10 @@ int relay_channel_succession_fd(const relay_channel *ch,
 /* poll reported something for that descriptor. */
 void relay_channel_succession_event(relay_channel *ch, short revents);
 
+/* Bytes to read at once, RELAY_SCRATCH at most: what may still wait in the
+ * queue, so that little of them is left when the half takes no more. */
+size_t relay_channel_read_size(const relay_channel *ch);
+
 /* Reads from the server socket until it is empty or the half wants no
  * more. */
 void relay_channel_read_server(relay_channel *ch, rpch_msec now);

@@ -265,7 +265,8 @@ void rpch_client_fail(rpch_client *m, int status, const char *reason);
 /* RPCH_WANT_SERVER_READ (the current C-OUT), RPCH_WANT_IN_REQUEST,
  * RPCH_WANT_OUT_REQUEST (answer with _requested; asked for only when the slot
  * is free), RPCH_WANT_CLOSE. C-OUT is not read before its 200, while a lane
- * is full, or while the queue holds more than the window and 64 KiB. */
+ * is full, or while the queue holds more than the window and
+ * RPCH_QUEUE_SLACK. */
 unsigned rpch_client_wants(const rpch_client *m);
 
 /* When rpch_client_timeout is due, or RPCH_NEVER. */

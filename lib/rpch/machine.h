@@ -80,7 +80,7 @@ enum {
  * stops reading. A client that ignores the window may have its acks for the
  * other direction behind the surplus, so that stopping at once could stall
  * both directions. */
-#define RPCH_QUEUE_SLACK 65536u
+#define RPCH_QUEUE_SLACK 32768u
 
 /* Whole RTS PDUs waiting to be sent, in order. */
 typedef struct rpch_lane {

@@ -284,6 +284,8 @@ static bool takes_server(const rpch_outbound *m)
         return false;
     if (!joined)
         limit += RPCH_QUEUE_SLACK;
+    else
+        limit -= limit / 2 < RPCH_QUEUE_SLACK ? limit / 2 : RPCH_QUEUE_SLACK;
     return m->server.left > 0
         || (takes_server_rts(m) && rpch_lane_has_room(&m->to_server)
             && m->queued <= limit);

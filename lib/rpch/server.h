@@ -253,7 +253,7 @@ uint64_t rpch_server_lifetime_left(const rpch_server *m);
 
 /* RPCH_WANT_CLIENT_READ (each S-IN), RPCH_WANT_SERVER_READ (each S-OUT),
  * RPCH_WANT_CLOSE. Nothing is read while the lane of S-IN or S-OUT is full;
- * S-IN not while the queue holds more than the window and 64 KiB. */
+ * S-IN not while the queue holds more than the window and RPCH_QUEUE_SLACK. */
 unsigned rpch_server_wants(const rpch_server *m);
 
 /* When rpch_server_timeout is due, or RPCH_NEVER. */

@@ -12,6 +12,7 @@ import pytest
 
 import env
 import rts
+import version1
 from httpd import Httpd
 from httpd_conf import Conf
 from rawclient import Channel
@@ -129,6 +130,20 @@ def test_channels_of_a_child(alone, raw, channels, log, mode):
     # The refused ones became no channels.
     refused = [a for a in server.access_since(0) if a.status == 503]
     assert refused and all(a.channel == "-" for a in refused)
+
+
+def test_version_1_counts_as_one(alone, raw, log):
+    """It has one request, though two channels of the table."""
+    server = alone("RpcProxyMaxChannelsPerChild 1",
+                   location=("RpcProxyVersion1 On",))
+    log.expect("RPX0327: ")
+    first = version1.Version1(server.address(), "echo.tcp:1")
+    calls = first.open().calls()
+    second = version1.Version1(server.address(), "echo.tcp:1")
+    assert second.refused()[0].line.endswith(TOO_BUSY)
+    assert calls.add_one(1) == 2
+    first.close()
+    second.close()
 
 
 def test_a_refusal_waits_for_no_body(alone, channels, log):

@@ -166,7 +166,7 @@ START_TEST(test_inbound_queue_is_bounded)
         for (own = 0; rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ;
              own += 4096)
             ck_assert_int_eq(rpc_through(4096, false), RPCH_OK);
-        ck_assert_uint_eq(own, 65536 + 65536 + 4096);
+        ck_assert_uint_eq(own, 65536 + RPCH_QUEUE_SLACK + 4096);
         ck_assert_uint_eq(m.queued, own + m.inherited);
         if (m.queued > RPCH_IN_MOVED_MAX)
             break;
