@@ -111,9 +111,10 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
         return rv;
     pin_code();
     rv = start_service(e);
-    if (rv == APR_SUCCESS)
-        rv = relay_reactor_start(e);
-    if (rv == APR_SUCCESS)
-        apr_pool_pre_cleanup_register(pchild, e, child_exit);
-    return rv;
+    if (rv != APR_SUCCESS)
+        return rv;
+    /* The threads use what goes with pchild, also those of a child that has
+     * no reactor for want of a descriptor or a thread. */
+    apr_pool_pre_cleanup_register(pchild, e, child_exit);
+    return relay_reactor_start(e);
 }
