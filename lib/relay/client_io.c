@@ -34,15 +34,17 @@ static void remove_reqtimeout(request_rec *r)
     unlink_filter(&r->connection->input_filters, rec);
 }
 
-/* A quarter of the threshold is left for what TLS adds. */
+/* A quarter of the threshold is left for what TLS adds. httpd's default of
+ * 65,535 makes three whole TLS records. */
 static size_t batch_of(const server_rec *s)
 {
     const core_server_config *core = ap_get_core_module_config(
         s->module_config);
     size_t threshold = core->flush_max_threshold;
-    if (threshold == 0 || threshold / 4 * 3 > RELAY_CLIENT_BATCH)
+    size_t batch = threshold - threshold / 4;
+    if (threshold == 0 || batch > RELAY_CLIENT_BATCH)
         return RELAY_CLIENT_BATCH;
-    return threshold < 512 ? 256 : threshold / 4 * 3;
+    return batch < 256 ? 256 : batch;
 }
 
 /* Bytes of the body, or -1 when that is not known: a chunked one. */

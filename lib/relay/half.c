@@ -41,6 +41,14 @@ bool relay_half_is_open(const relay_half *h)
          : state >= RPCH_OUT_OPENED && state < RPCH_OUT_FINISHED;
 }
 
+bool relay_half_is_steady(const relay_half *h)
+{
+    int state = relay_half_core(h)->state;
+    return h->dir == RELAY_IN
+         ? state == RPCH_IN_OPENED || state == RPCH_IN_OPENED_A5W
+         : state == RPCH_OUT_OPENED || state == RPCH_OUT_OPENED_B1W;
+}
+
 bool relay_half_is_successor(const relay_half *h)
 {
     return h->dir == RELAY_IN ? h->m.in.heir : h->m.out.heir;

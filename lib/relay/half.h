@@ -35,6 +35,10 @@ relay_counters relay_half_counters(const relay_half *h);
  * successor is awaited, and while it sends what it has before one. */
 bool relay_half_is_open(const relay_half *h);
 
+/* True while it is open and sending RTS PDUs changes no state: these may then
+ * be acknowledged before RPC PDUs that went ahead of them are done. */
+bool relay_half_is_steady(const relay_half *h);
+
 /* True when the channel began as a successor (IN_Rx/A1, OUT_Rx/A3). */
 bool relay_half_is_successor(const relay_half *h);
 

@@ -8,10 +8,10 @@
  * always followed by its rest.
  *
  * What waits is the queue and, behind it, the spans of the chunk at hand. A
- * load is as much of that as may go without anything in between: PDUs are
- * looked at in advance, the sink is called once, and when it has said how much
- * it took they are begun and done one after the other. What it did not take
- * was never begun, but for the PDU on the wire: it may still go to a
+ * load is as much of that as may go, with the lane at the first boundary: PDUs
+ * are looked at in advance, the sink is called once, and when it has said how
+ * much it took they are begun and done one after the other. What it did not
+ * take was never begun, but for the PDU on the wire: it may still go to a
  * successor.
  *
  * Every PDU's common header is contiguous in its first slice (see rpch_step),
@@ -29,9 +29,10 @@
 #define LOAD_PDUS 256
 
 typedef struct load {
-    struct iovec v[LOAD_PIECES];
+    struct iovec v[LOAD_PIECES + 2]; /* with the lane, and what it parts */
     int n;
     size_t bytes;              /* of the pieces */
+    size_t lane;               /* of these, of the lane */
     struct {
         uint16_t len;
         bool answer;
@@ -106,6 +107,7 @@ static void look(const relay_writer *w, load *l)
     for (i = 0; i < l->n; i++)
         l->bytes += l->v[i].iov_len;
     l->pdus = 0;
+    l->lane = 0;
 }
 
 /* A place within the pieces of a load. */
@@ -161,8 +163,8 @@ static int no_header(relay_writer *w)
     return RPCH_E_BUG;
 }
 
-/* At a boundary: begins the first PDU of l if it may go now; false when it
- * may not. */
+/* At a boundary, the lane empty: begins the first PDU of l if it may go now;
+ * false when it may not. */
 static bool begin_pdu(relay_writer *w, const load *l, int *status)
 {
     place first = { l, 0, 0 };
@@ -196,15 +198,41 @@ static void cut(load *l, size_t n)
     }
 }
 
-/* Cuts l down to what may go behind the PDU begun; behind that, the lane
- * would be first. */
+/* Puts the lane into l, where the PDU begun ends. */
+static void insert_lane(const relay_writer *w, load *l)
+{
+    struct iovec lane;
+    place p = { l, 0, 0 };
+    int i, more;
+    lane.iov_base = (void *)(uintptr_t)lane_buf(w, &lane.iov_len);
+    if (lane.iov_len == 0 || l->bytes < w->left)
+        return;
+    move_on(&p, w->left);
+    more = p.at > 0 ? 2 : 1;
+    for (i = l->n - 1; i >= p.i; i--)
+        l->v[i + more] = l->v[i];
+    if (p.at > 0) {
+        l->v[p.i + 2].iov_base = (uint8_t *)l->v[p.i].iov_base + p.at;
+        l->v[p.i + 2].iov_len -= p.at;
+        l->v[p.i++].iov_len = p.at;
+    }
+    l->v[p.i] = lane;
+    l->n += more;
+    l->lane = lane.iov_len;
+    l->bytes += lane.iov_len;
+}
+
+/* Cuts l down to what may go now: the rest of the PDU begun, the lane, and
+ * PDUs that may follow. Where sending the lane changes the half's state, it
+ * goes alone, later. */
 static int choose(relay_writer *w, load *l)
 {
     size_t lane, at = w->left;
     uint32_t len, ahead = 0;
     place p = { l, 0, 0 };
-    bool answer, alone = lane_buf(w, &lane) != NULL;
-    for (move_on(&p, at); !alone && l->pdus < LOAD_PDUS
+    bool answer, more = relay_half_is_steady(w->half)
+                     || lane_buf(w, &lane) == NULL;
+    for (move_on(&p, at); more && l->pdus < LOAD_PDUS
          && at + RPCH_PDU_HEADER_SIZE <= l->bytes; move_on(&p, len)) {
         if (read_header(p, &len, &answer) != RPCH_OK)
             return no_header(w);
@@ -216,6 +244,8 @@ static int choose(relay_writer *w, load *l)
         at += len;
     }
     cut(l, at);
+    if (more)
+        insert_lane(w, l);
     return RPCH_OK;
 }
 
@@ -236,30 +266,44 @@ static void drop(relay_writer *w, size_t n)
     }
 }
 
+/* Of n bytes that were taken those of the lane; before a PDU is done, which
+ * may put the next ack in the place of one that was sent. */
+static size_t account_lane(relay_writer *w, const load *l, size_t n,
+                           rpch_msec now)
+{
+    size_t len;
+    if (l->lane == 0 || n <= w->left)
+        return 0;
+    len = n - w->left < l->lane ? n - w->left : l->lane;
+    lane_ack(w, len, now);
+    w->lane_moved = true;
+    return len;
+}
+
 /* n bytes of l were taken: PDUs begin and are done. */
 static int account(relay_writer *w, const load *l, size_t n, rpch_msec now)
 {
     int i = 0, status = RPCH_OK;
+    n -= account_lane(w, l, n, now);
     drop(w, n);
     w->rpc_moved = w->rpc_moved || n > 0;
-    while (n > 0 && status == RPCH_OK) {
+    for (;;) {
         uint32_t part = n < w->left ? (uint32_t)n : w->left;
         w->left -= part;
         n -= part;
-        if (w->left > 0)
-            break;
-        w->calls_ended += w->answer;
-        relay_half_pdu_done(w->half, w->pdu_len, now);
-        if (n == 0)
-            break;
+        if (part > 0 && w->left == 0) {
+            w->calls_ended += w->answer;
+            relay_half_pdu_done(w->half, w->pdu_len, now);
+        }
+        if (n == 0 || status != RPCH_OK)
+            return status;
         w->answer = l->pdu[i].answer;
         w->pdu_len = w->left = l->pdu[i++].len;
         status = relay_half_pdu_begin(w->half, w->pdu_len);
     }
-    return status;
 }
 
-/* Writes RPC bytes; false when none were written. */
+/* Writes RPC bytes, and the lane with them; false when none were written. */
 static bool write_rpc(relay_writer *w, int *status, rpch_msec now)
 {
     size_t n;
@@ -267,10 +311,10 @@ static bool write_rpc(relay_writer *w, int *status, rpch_msec now)
     if (w->queue.bytes == 0 && w->spans == 0)
         return false;
     look(w, &l);
-    if (w->left == 0 && !begin_pdu(w, &l, status))
+    if (w->left == 0 && lane_buf(w, &n) == NULL && !begin_pdu(w, &l, status))
         return false;
     *status = choose(w, &l);
-    if (*status != RPCH_OK)
+    if (*status != RPCH_OK || l.bytes == 0)
         return false;
     n = to_sink(w, l.v, l.n, l.bytes);
     *status = account(w, &l, n, now);
@@ -281,7 +325,9 @@ static int pump(relay_writer *w, rpch_msec now)
 {
     int status = RPCH_OK;
     while (!w->full && !w->broken) {
-        if (w->left == 0 && !flush_lane(w, now))
+        bool joint = w->queue.bytes + (size_t)w->spans > 0
+                  && relay_half_is_steady(w->half);
+        if (w->left == 0 && !joint && !flush_lane(w, now))
             break;
         if (!write_rpc(w, &status, now))
             break;

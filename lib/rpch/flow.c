@@ -29,6 +29,8 @@ static int64_t threshold(const rpch_rx *r)
     int64_t fragment = RPCH_FRAGMENT_USUAL;
     int64_t t = r->window / 2;
 
+    if (t < r->window - (int64_t)RPCH_ACK_EVERY)
+        t = r->window - (int64_t)RPCH_ACK_EVERY;
     if (fragment > r->window)
         fragment = r->window;
     if (t < fragment)

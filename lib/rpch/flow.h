@@ -15,6 +15,12 @@
  * too small for two of these is acknowledged as if one had been seen. */
 #define RPCH_FRAGMENT_USUAL 5840u
 
+/* Of a window larger than 64 KiB so much is used up before it is acknowledged:
+ * an ack makes its way through three processes and behind all that is queued
+ * for them, and the sender should not wait for it. Half of 64 KiB, as Windows
+ * does it. */
+#define RPCH_ACK_EVERY 32768u
+
 /* The receiving end of a leg. */
 typedef struct rpch_rx {
     int64_t window;     /* offered to the sender */
@@ -35,8 +41,9 @@ bool rpch_rx_received(rpch_rx *r, uint32_t n);
 
 /* An RPC PDU of n bytes was passed on. Returns true when an ack is due now:
  * what the sender may still send has fallen below the largest of half the
- * window, the largest PDU seen and RPCH_FRAGMENT_USUAL (or the window, if
- * that is smaller), and there is room to offer. The caller must then send
+ * window, the window less RPCH_ACK_EVERY, the largest PDU seen and
+ * RPCH_FRAGMENT_USUAL (or the window, if that is smaller), and there is room
+ * to offer. The caller must then send
  * {r->received, *available}; the offer is booked as made. */
 bool rpch_rx_consumed(rpch_rx *r, uint32_t n, uint32_t *available);
 

@@ -44,6 +44,27 @@ START_TEST(test_flow_worked_example)
 }
 END_TEST
 
+/* Of a large window 32 KiB are used up before an ack, whatever its size. */
+START_TEST(test_flow_acks_large_windows_early)
+{
+    static const uint32_t windows[] = { 65536, 98304, 131072, 262144 };
+    uint32_t used, ack;
+    rpch_rx rx;
+    size_t i;
+
+    for (i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {
+        rpch_rx_init(&rx, windows[i]);
+        for (used = 1024; used <= 32768; used += 1024) {
+            (void)rpch_rx_received(&rx, 1024);
+            ck_assert(!rpch_rx_consumed(&rx, 1024, &ack));
+        }
+        (void)rpch_rx_received(&rx, 1024);
+        ck_assert(rpch_rx_consumed(&rx, 1024, &ack));
+        ck_assert_uint_eq(ack, windows[i]);
+    }
+}
+END_TEST
+
 /* Several at once are what they are one after the other. */
 START_TEST(test_flow_may_follow)
 {
@@ -431,6 +452,7 @@ int main(void)
     TCase *tc = tcase_create("flow");
 
     tcase_add_test(tc, test_flow_worked_example);
+    tcase_add_test(tc, test_flow_acks_large_windows_early);
     tcase_add_test(tc, test_flow_may_follow);
     tcase_add_test(tc, test_flow_full_window);
     tcase_add_test(tc, test_flow_overrun_recovers);

@@ -132,6 +132,42 @@ START_TEST(test_writer_feed_rts_between)
 }
 END_TEST
 
+/* The rest of a PDU, the lane and the next PDUs leave at once, and wherever
+ * the sink cuts that the stream stays whole. */
+START_TEST(test_writer_feed_lane_between)
+{
+    uint8_t in[3 * 100];
+    rpch_rts_values v = values(65536);
+    size_t n;
+    v.dest = RPCH_DEST_OUT_PROXY;
+    make_rpc(in, 100, 1);
+    make_rpc(in + 100, 100, 2);
+    make_rpc(in + 200, 100, 3);
+    for (n = 0; n < 300 + 56 - 40; n++) {
+        out.len = 0;
+        open_in(65536);
+        out.budget = 40;
+        feed(in, sizeof(in));
+        feed_rts(RPCH_FLOW_CONTROL_ACK_DEST, &v, true);
+        out.budget = n;
+        out.calls = 0;
+        relay_writer_writable(&writer);
+        ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+        ck_assert_uint_eq(out.calls, 1);
+        ck_assert_int_eq(out.pieces, 3);
+        ck_assert_uint_eq(out.len, 40 + n);
+        ck_assert(writer.full);
+        out.budget = STREAM_MAX;
+        relay_writer_writable(&writer);
+        ck_assert_int_eq(relay_writer_flush(&writer, 1), RPCH_OK);
+        ck_assert_uint_eq(check_stream(in, sizeof(in)), 1);
+        ck_assert_uint_eq(relay_half_counters(&half).rpc_pdus, 3);
+        ck_assert(!relay_writer_pending(&writer));
+        relay_writer_close(&writer);
+    }
+}
+END_TEST
+
 /* After IN_R2/A5 nothing is sent any more: what came before it was. */
 START_TEST(test_writer_feed_before_the_end)
 {
@@ -267,6 +303,7 @@ int main(void)
     tcase_add_test(t, test_writer_feed_stops_at_the_window);
     tcase_add_test(t, test_writer_feed_begins_what_leaves);
     tcase_add_test(t, test_writer_feed_rts_between);
+    tcase_add_test(t, test_writer_feed_lane_between);
     tcase_add_test(t, test_writer_feed_before_the_end);
     tcase_add_test(t, test_writer_feed_many);
     tcase_add_test(t, test_writer_feed_garbage);
