@@ -245,8 +245,9 @@ void rpch_outbound_client_ack(rpch_outbound *m, size_t len, rpch_msec now);
 /* RPCH_WANT_* now. SERVER_READ is absent before _responded() (joined: before
  * OPENED; a successor: before it has S-OUT), when the queue holds more than
  * the window and RPCH_QUEUE_SLACK (joined: the window less that slack, or half
- * of it; a plain server keeps to no window), when a lane is full, and after OUT_R2/B1; but an RPC PDU that has begun is always read to its
- * end (after B1: if it has begun on C-OUT). */
+ * of it; a plain server keeps to no window), when a lane is full, and after
+ * OUT_R2/B1; but an RPC PDU that has begun is always read to its end (after
+ * B1: if it has begun on C-OUT). */
 unsigned rpch_outbound_wants(const rpch_outbound *m);
 
 /* When rpch_outbound_timeout is due, or RPCH_NEVER. In OPENED and OPENED_B1W
