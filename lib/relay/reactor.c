@@ -44,8 +44,10 @@
 #define LINGER_MSEC 2000
 #define LINGER_READS 4
 /* A connection that was idle for that time, ms, gives back what its pools
- * keep. */
+ * keep; once it has, only after so many turns with something to do: a call or
+ * two leave nothing behind, and to look costs more than they. */
 #define TRIM_MSEC 3000
+#define TRIM_TURNS 256
 /* A child that stops waits that long for its streams' log lines, ms: the
  * parent kills after some nine seconds. */
 #define STOP_MSEC 5000
@@ -70,6 +72,7 @@ struct relay_stream {
     int fd;          /* the client's */
     rpch_msec deadline;
     rpch_msec trim;  /* while relaying: when to trim; RPCH_NEVER: it was */
+    unsigned turns;  /* with something to do, since it was trimmed */
 };
 
 static bool is_stopped(const relay_engine *e)
@@ -182,11 +185,12 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
  * allocator; an idle one has no use for them. */
 static rpch_msec trim(relay_stream *s, bool active, rpch_msec now)
 {
-    if (active)
+    if (active && ++s->turns >= TRIM_TURNS)
         s->trim = now + TRIM_MSEC;
     if (s->trim <= now) {
         relay_trim(s->c->pool, ap_max_mem_free);
         s->trim = RPCH_NEVER;
+        s->turns = 0;
     }
     return s->trim;
 }
@@ -234,6 +238,7 @@ static bool drive(relay_task *t, const short *revents, rpch_msec now,
             return true;
         }
         s->phase = RELAYING;
+        s->turns = TRIM_TURNS;
         s->trim = now + TRIM_MSEC;
         return relay(s, revents, now, fds, at);
     case RELAYING:
