@@ -55,7 +55,7 @@ class Runner(threading.Thread):
         try:
             self.calls += client.checked(code)["calls"]
             self.counts["orderly"] += 1
-        except rig_.Failed as error:
+        except (rig_.Failed, OSError) as error:
             if self.soak.events.touched(began, self.httpd, None):
                 self.counts["disturbed"] += 1
                 time.sleep(1)
