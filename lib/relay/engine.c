@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <http_config.h>
+#include <http_core.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +18,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <unixd.h>
-
 
 /* What outlives restarts. Nothing in it may have a cleanup of ours in the
  * process pool: at the end of httpd the module's code is gone before that
@@ -32,8 +32,9 @@ typedef struct kept {
 
 #define KEPT_KEY "mod_rpcproxy-kept"
 
-/* Removes the sockets of children that were killed, and the directory unless
- * a child of any generation still has its socket there. */
+/* Removes the sockets of children that were killed and, when httpd ends, the
+ * directory, unless a child still has its socket there. A restart leaves it: a
+ * child that was just made may be about to bind. */
 static apr_status_t remove_dir(void *data)
 {
     kept *k = data;
@@ -50,7 +51,8 @@ static apr_status_t remove_dir(void *data)
             unlink(path);
     }
     closedir(dir);
-    rmdir(k->dir);
+    if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_EXITING)
+        rmdir(k->dir);
     return APR_SUCCESS;
 }
 
