@@ -13,8 +13,13 @@
 #include <errno.h>
 #include <http_protocol.h>
 #include <mod_core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <util_filter.h>
+
+/* Bytes of a TLS record. */
+#define RECORD 16384
 
 /* The private metadata bucket. */
 static apr_status_t nudge_read(apr_bucket *b, const char **str,
@@ -89,12 +94,33 @@ static void pass(relay_client *cl)
         relay_client_push(cl);
 }
 
+static size_t sum(const struct iovec *v, int n)
+{
+    size_t len = 0;
+    int i;
+    for (i = 0; i < n; i++)
+        len += v[i].iov_len;
+    return len;
+}
+
+/* mod_ssl writes each of its records by itself; while corked they leave as one
+ * segment where that is large enough, and wake their receiver once. */
+static void cork(const relay_client *cl, int on)
+{
+#ifdef TCP_CORK
+    setsockopt(cl->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+#endif
+}
+
 /* Brigades of at most batch bytes. The filters copy what they keep. */
 static long to_filters(relay_client *cl, const struct iovec *v, int n)
 {
     size_t room = cl->batch, at = 0, len;
+    bool many = sum(v, n) > RECORD;
     long taken = 0;
     int i = 0;
+    if (many)
+        cork(cl, 1);
     while (i < n && !cl->gone && !relay_client_blocked(cl)) {
         len = v[i].iov_len - at;
         len = len < room ? len : room;
@@ -112,20 +138,18 @@ static long to_filters(relay_client *cl, const struct iovec *v, int n)
             room = cl->batch;
         }
     }
+    if (many)
+        cork(cl, 0);
     return cl->gone ? -1 : taken;
 }
 
 static long to_socket(relay_client *cl, const struct iovec *v, int n)
 {
     struct msghdr m;
-    size_t len = 0;
     ssize_t sent;
-    int i;
     memset(&m, 0, sizeof(m));
     m.msg_iov = (struct iovec *)(uintptr_t)v;
     m.msg_iovlen = (size_t)n;
-    for (i = 0; i < n; i++)
-        len += v[i].iov_len;
     do {
         sent = sendmsg(cl->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
@@ -133,7 +157,7 @@ static long to_socket(relay_client *cl, const struct iovec *v, int n)
         cl->gone = true;
         return -1;
     }
-    cl->full = sent < (ssize_t)len;
+    cl->full = sent < (ssize_t)sum(v, n);
     if (sent <= 0)
         return 0;
     cl->r->bytes_sent += sent;
