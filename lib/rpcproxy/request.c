@@ -437,6 +437,14 @@ static void send_continue(request_rec *r)
     r->status_line = line;
 }
 
+/* The access log may want the client's name (HostnameLookups), which is kept
+ * once it is known. It is asked for here, where it costs a worker's time: at
+ * its end a channel may share its thread with all others. */
+static void look_up_client(request_rec *r)
+{
+    (void)ap_get_useragent_host(r, REMOTE_NAME, NULL);
+}
+
 static int relay(const entry *e)
 {
     relay_engine *engine = rpcproxy_engine();
@@ -455,6 +463,7 @@ static int relay(const entry *e)
     }
     note_channel(e, job);
     send_continue(e->r);
+    look_up_client(e->r);
     return e->version1 ? relay_tunnel_serve(engine, e->r, job)
                        : relay_serve(engine, e->r, job);
 }
