@@ -37,6 +37,13 @@ static void log_machine(void *baton, int level, const char *what,
                detail ? " " : "", detail ? detail : "");
 }
 
+/* Machines write their lines before anybody looks whether they are wanted. */
+static rpch_log_fn *log_of(const relay_engine *e, const request_rec *r)
+{
+    return APLOG_R_MODULE_IS_LEVEL(r, e->module_index, APLOG_DEBUG)
+           ? log_machine : NULL;
+}
+
 /* On a socket for both families an IPv4 client has a mapped address; the
  * server is told the IPv4 one. */
 static void client_address(const request_rec *r, rpch_address *out)
@@ -113,9 +120,9 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
         flags |= RPCH_JOINED;
     client_address(r, &address);
     relay_half_init(&ch->half, job->dir, &job->limits, &address, flags,
-                    log_machine, ch, now);
+                    log_of(e, r), ch, now);
     if (ch->role)
-        rpch_server_init(ch->role, &job->limits, RPCH_JOINED, log_machine,
+        rpch_server_init(ch->role, &job->limits, RPCH_JOINED, log_of(e, r),
                          ch, now);
     relay_writer_init(&ch->writer, &ch->half,
                       job->dir == RELAY_OUT || !ch->joined,

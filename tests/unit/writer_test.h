@@ -28,6 +28,7 @@ static relay_half half;
 static relay_writer writer;
 static uint32_t seed;
 
+/* The next of a sequence that seed starts. */
 static uint32_t random_next(void)
 {
     seed = seed * 1664525u + 1013904223u;
@@ -61,6 +62,7 @@ static const rpch_limits limits = {
     .first_pdu_timeout = 60000, .open_timeout = 60000
 };
 
+/* PDU id with these values, from the client or the server to the half. */
 static void feed_rts(rpch_pdu_id id, const rpch_rts_values *v, bool client)
 {
     uint8_t pdu[RPCH_RTS_SIZE_MAX];
