@@ -143,7 +143,7 @@ def growth(bench, ways, connections, tls):
     pids = proc.tree(way.pid)
     before = proc.memory_kb(pids)
     clients = open_idle(bench, way, tls, connections, 500)
-    time.sleep(1)
+    time.sleep(SETTLE)
     pids = proc.tree(way.pid)
     memory = proc.memory_kb(pids) - before
     cpu = proc.cpu(pids)

@@ -4,7 +4,9 @@
 bench/out (table.md): everything between the two marks there. The prose around
 them is written by hand.
 
-    bench/report.py [--out bench/out] [--doc docs/performance.md]
+    bench/report.py [--out bench/out ...] [--doc docs/performance.md]
+
+Several folders: the tables of several runs, one after the other.
 """
 
 import argparse
@@ -34,12 +36,14 @@ def insert(doc, measured):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--out", type=Path, default=HERE / "out")
+    parser.add_argument("--out", type=Path, nargs="+",
+                        default=[HERE / "out"])
     parser.add_argument("--doc", type=Path,
                         default=HERE.parent / "docs" / "performance.md")
     options = parser.parse_args()
     try:
-        measured = (options.out / "table.md").read_text()
+        measured = "\n\n".join((out / "table.md").read_text().strip()
+                               for out in options.out)
         doc = insert(options.doc.read_text(), measured)
     except (OSError, ValueError) as error:
         print(f"report: {error}", file=sys.stderr)

@@ -40,6 +40,7 @@ class Arithmetic(unittest.TestCase):
         self.assertEqual(stats.spread([9, 10, 11]), 0.2)
         self.assertIsNone(stats.spread([5]))
         self.assertIsNone(stats.spread([0, 0]))
+        self.assertIsNone(stats.spread([-5, 1, 9]))
 
     def test_ratio_of_neighbours(self):
         # One round in which the machine was slow for both: no difference.

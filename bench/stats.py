@@ -33,9 +33,9 @@ def percentile(values, percent):
 
 def spread(values):
     """(largest - smallest) / median, the width of what rounds gave; None
-    where there is nothing to compare."""
+    where there is nothing to compare, or where differences are below 0."""
     middle = median(values)
-    if len(values) < 2 or not middle:
+    if len(values) < 2 or middle <= 0 or min(values) < 0:
         return None
     return (max(values) - min(values)) / middle
 
