@@ -122,7 +122,7 @@ START_TEST(test_inbound_r1_successor_queue_and_lane_are_bounded)
     size_t i;
 
     drive(0, RPCH_IN_B2W);
-    for (i = 0; i < 33; i++) {
+    for (i = 0; i <= (65536 + RPCH_QUEUE_SLACK) / 4096; i++) {
         ck_assert(rpch_inbound_wants(&m) & RPCH_WANT_CLIENT_READ);
         ck_assert_int_eq(rpc_through(4096, false), RPCH_OK);
     }

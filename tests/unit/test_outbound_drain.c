@@ -82,7 +82,7 @@ START_TEST(test_outbound_drain_reads_acks_behind_a_long_queue)
 
     drive(0, RPCH_OUT_OPENED);
     while (rpch_outbound_wants(&m) & RPCH_WANT_SERVER_READ) {
-        if (m.queued > 65536 + 60000)
+        if (m.queued > 65536 + RPCH_QUEUE_SLACK - 10000)
             break;
         ck_assert_int_eq(rpc_through(10000, false), RPCH_OK);
     }
@@ -209,7 +209,7 @@ START_TEST(test_outbound_drain_successor_queue_is_bounded)
     drive(0, RPCH_OUT_A11W);
     while (rpch_outbound_wants(&m) & RPCH_WANT_SERVER_READ)
         ck_assert_int_eq(rpc_through(4096, false), RPCH_OK);
-    ck_assert_uint_eq(m.queued, 65536 + 65536 + 4096);
+    ck_assert_uint_eq(m.queued, 65536 + RPCH_QUEUE_SLACK + 4096);
     drive(0, RPCH_OUT_R2C1W);
     while (rpch_outbound_wants(&m) & RPCH_WANT_SERVER_READ) {
         ck_assert_int_eq(server_rts(RPCH_IN_R1_A3, &v), RPCH_OK);
