@@ -44,10 +44,11 @@
 #define LINGER_MSEC 2000
 #define LINGER_READS 4
 /* A connection that was idle for that time, ms, gives back what its pools
- * keep; once it has, only after so many turns with something to do: a call or
- * two leave nothing behind, and to look costs more than they. */
+ * keep: soon after so many turns with something to do, late after fewer, for
+ * to look costs more than a call now and then. */
 #define TRIM_MSEC 3000
 #define TRIM_TURNS 256
+#define TRIM_LATE_MSEC 60000
 /* A child that stops waits that long for its streams' log lines, ms: the
  * parent kills after some nine seconds. */
 #define STOP_MSEC 5000
@@ -185,8 +186,9 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
  * allocator; an idle one has no use for them. */
 static rpch_msec trim(relay_stream *s, bool active, rpch_msec now)
 {
-    if (active && ++s->turns >= TRIM_TURNS)
-        s->trim = now + TRIM_MSEC;
+    if (active)
+        s->trim = now + (++s->turns >= TRIM_TURNS ? TRIM_MSEC
+                                                  : TRIM_LATE_MSEC);
     if (s->trim <= now) {
         relay_trim(s->c->pool, ap_max_mem_free);
         s->trim = RPCH_NEVER;
