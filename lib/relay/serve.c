@@ -78,8 +78,9 @@ static int run(relay_engine *e, request_rec *r, const relay_driver *d,
     short revents[RELAY_TASK_FDS] = { 0 };
     rpch_msec now = relay_now(), at;
     int i, n;
+    memset(fds, 0, sizeof(fds));
     for (i = 0; i < RELAY_TASK_FDS; i++)
-        fds[i].fd = -1;
+        fds[i].fd = -1; /* a tunnel has fewer */
     relay_engine_enter_loop(e, r);
     for (;;) {
         d->step(stream, revents, now);
