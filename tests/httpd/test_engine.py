@@ -21,6 +21,8 @@ from httpd import Httpd
 from httpd_conf import Conf
 
 MPMS = ["event", "worker", "prefork"]
+#: And event without its reactor.
+LOOPS = [*MPMS, "event-off"]
 MIB = 1 << 20
 PORTS = ("idle:1;flood:1;both:1;tcp:1;own:1;full:1",
          "deaf.example.org:1;127.0.0.1:9;nohost.invalid:9")
@@ -44,10 +46,12 @@ def fields(servers, rpch_server):
               f"to=127.0.0.1:{rpch_server.tcp_port}",
               f"own:1 to=127.0.0.1:{rpch_server.http_port}")
 
-    def get(mpm, *location, **more):
+    def get(mpm, *location, server=(), **more):
+        if mpm == "event-off":
+            mpm, server = "event", ("RpcProxyAsync Off", *server)
         return {"mpm": mpm, "ports": PORTS, "routes": routes,
                 "location": location, "children": 8 if mpm == "prefork"
-                else 2, **more}
+                else 2, "server": server, **more}
     return get
 
 
@@ -95,7 +99,7 @@ def no_channels(server):
 
 # ---- what is held -----------------------------------------------------------
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 def test_lane_that_nobody_empties(own_httpd, fields, raw, mpm):
     """Acks for the client come in on IN and the client never reads C-OUT:
     the lanes of both halves are full when it resets both. Neither half may
@@ -118,7 +122,7 @@ def test_lane_that_nobody_empties(own_httpd, fields, raw, mpm):
     stop_alone(server)
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 def test_client_that_stops_acknowledging(httpd, fields, raw, log, mpm):
     """Pings go on to it, and are no sign that it takes what waits."""
     server = httpd(**fields(mpm, "RpcProxyStallTimeout 3s",
@@ -167,7 +171,7 @@ def test_pings_come_at_their_interval(httpd, fields, raw, mpm, target):
     assert client.received == 0
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 def test_drain_under_load(own_httpd, fields, raw, mpm):
     """Channels through which data flows without a pause have timers, too, and
     an IN whose client goes on sending does not linger for half a minute. In
@@ -223,7 +227,7 @@ def live_channels(server, raw):
     return 14
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP],
                          ids=["stop", "restart"])
 def test_hard_end_with_live_channels(own_httpd, fields, raw, mpm, sig):
@@ -398,7 +402,7 @@ def deaf_dns():
         yield
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 @pytest.mark.parametrize("states", STATES, ids=lambda s: s.__name__)
 def test_no_busy_loop(httpd, fields, servers, full, deaf_dns, raw, log, mpm,
                       states):
@@ -457,7 +461,7 @@ def test_child_is_killed(own_httpd, fields, raw, log, mpm, target, half):
     assert raw(server, target).open().calls().add_one(1) == 2
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 def test_nothing_stays_behind(own_httpd, fields, raw, log, mpm):
     """Of a child that was killed, with the stop; nor of the others."""
     server = own_httpd(**fields(mpm))
@@ -536,7 +540,7 @@ def abort_many(server, raw, n):
     no_channels(server)
 
 
-@pytest.mark.parametrize("mpm", MPMS)
+@pytest.mark.parametrize("mpm", LOOPS)
 def test_aborted_connections(httpd, fields, raw, log, mpm):
     """Descriptors, threads and places in the table come back."""
     server = httpd(**fields(mpm))

@@ -15,6 +15,8 @@ import rawclient
 import recycling
 import rpc
 import rts
+from httpd import Httpd
+from httpd_conf import Conf
 
 KINDS = ["tcp", "http", "own"]
 MPMS = ["event", "worker", "prefork"]
@@ -106,6 +108,35 @@ def test_in_place(httpd, fields, recycler, tls, mpm, kind, secure):
     status = server.status()
     assert status["connections"] == 1 and status["channels_in"] == 1
     assert status["channels_out"] == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_between_the_loops(scratch, certs, log, fields, recycler, kind):
+    """Halves of one connection whose channels are driven by the reactor, and
+    by a thread of their own: from one generation to the next."""
+    server = Httpd(scratch, certs, Conf(**fields(
+        location=SHORT, server=("RpcProxyAsync Auto",))))
+    server.start()
+    log.watch(server)
+    conf = server.dir / "httpd.conf"
+    client, calls = recycler(server, kind)
+    for i in range(6):
+        text = conf.read_text()
+        ways = ("Auto", "Off") if i % 2 == 0 else ("Off", "Auto")
+        assert f"RpcProxyAsync {ways[0]}\n" in text
+        conf.write_text(text.replace(*(f"RpcProxyAsync {w}\n"
+                                       for w in ways)))
+        server.graceful()
+        for step in ("in", "out") if i < 3 else ("out", "in"):
+            if step == "in":
+                assert client.recycle_in() == "IN_R2"
+            else:
+                until_asked(client, calls)
+                assert client.recycle_out() == "OUT_R2"
+            assert works(calls)
+    client.close()
+    server.wait_idle()
+    server.stop()
 
 
 @pytest.mark.parametrize("mpm", MPMS)
