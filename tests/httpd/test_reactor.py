@@ -15,9 +15,10 @@ import env
 import rawclient
 import rpc
 import rts
-from engine_rig import connection_count, holder
-from reactor_rig import (PORTS, Gate, OwnHttpds, Packed, channel_lines, get,
-                         graceful_stop, threads, wait_flat, wait_lines, workers)
+from engine_rig import connection_count, holder, wait_stuck
+from reactor_rig import (NARROW, PORTS, Gate, Narrow, OwnHttpds, Packed,
+                         channel_lines, get, graceful_stop, processor_idle,
+                         threads, wait_flat, wait_lines, workers)
 
 AUTH = (env.USER, env.PASSWORD)
 SECURE = pytest.mark.parametrize("secure", [False, True],
@@ -322,6 +323,30 @@ def test_pipelined(httpd, fields, raw, tls, secure):
     assert b"another site" in client.cin.response()[1]
     client.read_c2()
     client.cin.send = client.cin.sock.sendall
+    assert client.calls().add_one(1) == 2
+
+
+@SECURE
+def test_pipelined_behind_much(httpd, fields, raw, tls, secure):
+    """The client does not read what it asked for first."""
+    server = httpd(**fields(server=NARROW))
+    (server.dir / "htdocs/much").write_bytes(b"much" * 750000)
+    client = raw(server, "tcp:1", tls if secure else None)
+    parts = []
+    client.cout = Narrow(client.address, client.tls)
+    send, client.cout.send = client.cout.send, parts.append
+    client.cout.send(GET.replace(b"index.html", b"much"))
+    client.request_out(channel=client.cout)
+    client.cout.send(client.a1())
+    client.cout.send = send
+    send(b"".join(parts))
+    wait_stuck(client.cout)
+    processor_idle(server, "a client that does not read")
+    assert client.cout.response()[1] == b"much" * 750000
+    client.read_200()
+    client.read_a3()
+    client.start_in()
+    client.read_c2()
     assert client.calls().add_one(1) == 2
 
 
