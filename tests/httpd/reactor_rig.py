@@ -93,7 +93,12 @@ class Gate:
         if open_:
             self.reading.set()
         self.held = []
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.listener = socket.socket()
+        if not open_:              # so that it is soon full
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                     65536)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(512)
         self.host, self.port = self.listener.getsockname()
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -153,7 +158,7 @@ class Packed(rawclient.Channel):
 
 
 #: With a Narrow client: little fits between httpd and it.
-NARROW = ("SendBufferSize 16384",)
+NARROW = ("SendBufferSize 16384", "ReceiveBufferSize 65536")
 
 
 class Narrow(rawclient.Channel):
