@@ -23,6 +23,17 @@ def module_path():
                                ".libs/mod_rpcproxy.so")).resolve()
 
 
+def _links(directory):
+    """What the links in it point to, without those that go meanwhile."""
+    found = []
+    for link in directory.iterdir():
+        try:
+            found.append(os.readlink(link))
+        except OSError:
+            pass
+    return found
+
+
 class Httpd:
     """One running httpd; start() to stop()."""
 
@@ -159,8 +170,7 @@ class Httpd:
         found = {}
         for pid in self.children():
             try:
-                fds = [os.readlink(f) for f in
-                       Path(f"/proc/{pid}/fd").iterdir()]
+                fds = _links(Path(f"/proc/{pid}/fd"))
                 threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
             except OSError:
                 continue

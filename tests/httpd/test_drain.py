@@ -20,8 +20,11 @@ from version1 import Version1
 #: (MPM, RpcProxyAsync)
 WAYS = [("event", "Auto"), ("event", "Off"), ("worker", "Auto"),
         ("prefork", "Auto")]
-each_way = pytest.mark.parametrize("way", WAYS,
-                                   ids=[f"{m}-{a}" for m, a in WAYS])
+#: Event without the reactor has the loop of worker: of the full matrix.
+EACH = [pytest.param(way, id="-".join(way),
+                     marks=pytest.mark.full if way[1] == "Off" else ())
+        for way in WAYS]
+each_way = pytest.mark.parametrize("way", EACH)
 KINDS = ["tcp", "http"]
 PORTS = ("free.tcp:1;free.http:1;free.v1:1;held.tcp:1;held.http:1",)
 
@@ -183,7 +186,8 @@ def test_idle_ends_before_a_call(own_httpd, gate, raw, version1, way):
 
 
 @each_way
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [
+    "tcp", pytest.param("http", marks=pytest.mark.full)])
 def test_ends_after_the_answer(own_httpd, gate, raw, way, kind):
     """The answer comes whole, and both halves end with one cause."""
     server = own_httpd(way, "RpcProxyDrainTimeout 16s")
@@ -219,8 +223,7 @@ def test_version1_ends_after_the_answer(own_httpd, gate, version1, way):
     wait_lines(server, ANSWERED, 1)
 
 
-@pytest.mark.parametrize("way", WAYS[:3], ids=[f"{m}-{a}"
-                                               for m, a in WAYS[:3]])
+@pytest.mark.parametrize("way", EACH[:3])
 def test_halves_in_two_generations(own_httpd, gate, recycler, way):
     """IN has moved over: its requests are known to the child that has OUT,
     which is the only one that stops. The connection ends as a whole."""

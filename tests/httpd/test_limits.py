@@ -81,8 +81,11 @@ def status(channel):
 
 def all_but_one(made):
     """One of the channels is refused, whichever came last; the others."""
-    ready, _, _ = select.select([ch.sock for ch in made], [], [], 20)
-    refused = next(ch for ch in made if ch.sock is ready[0])
+    poll = select.poll()           # select() takes descriptors below 1024
+    for channel in made:
+        poll.register(channel.sock, select.POLLIN)
+    ready = poll.poll(20000)
+    refused = next(ch for ch in made if ch.sock.fileno() == ready[0][0])
     assert status(refused) == TOO_BUSY
     return [ch for ch in made if ch is not refused]
 

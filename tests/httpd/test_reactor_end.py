@@ -186,10 +186,20 @@ def leave(sets, how):
             end(channel, how)
 
 
-@pytest.mark.parametrize("secure,how", [
-    (False, "close"), (False, "reset"), (False, "half"), (True, "close"),
-    (True, "reset")])
-@pytest.mark.parametrize("stage", STAGES, ids=lambda f: f.__name__)
+#: The slow stages by reset, in clear text, and the others in two ways; the
+#: rest is of the full matrix.
+SLOW = (head_alone, half_a_pdu, deaf_client, deaf_server, resolving)
+ALL_ENDS = [(False, "close"), (False, "reset"), (False, "half"),
+            (True, "close"), (True, "reset")]
+ENDS = [pytest.param(
+            stage, secure, how, id=f"{stage.__name__}-{secure}-{how}",
+            marks=() if (secure, how) == (False, "reset")
+            or (stage not in SLOW and (secure, how) == (True, "close"))
+            else pytest.mark.full)
+        for stage in STAGES for secure, how in ALL_ENDS]
+
+
+@pytest.mark.parametrize("stage,secure,how", ENDS)
 def test_client_is_gone(httpd, fields, gates, raw, tls, log, deaf_dns, secure,
                         stage, how):
     """Both channels, or one of them; by FIN, by RST, or it says that it sends
