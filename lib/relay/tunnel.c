@@ -436,4 +436,3 @@ rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
         at = now;
     return at;
 }
-
