@@ -227,7 +227,7 @@ def live_channels(server, raw):
     return 14
 
 
-@pytest.mark.parametrize("mpm", LOOPS)
+@pytest.mark.parametrize("mpm", MPMS)
 @pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGHUP],
                          ids=["stop", "restart"])
 def test_hard_end_with_live_channels(own_httpd, fields, raw, mpm, sig):
