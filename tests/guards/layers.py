@@ -23,8 +23,8 @@ RPCH_CALLS = ("malloc|calloc|realloc|free|strdup|strndup|alloca|"
 HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
-CORE = {"addr", "broker", "call", "clock", "connector", "drain", "half", "leg",
-        "link", "msg", "poller", "registry", "resolver", "room", "sendq", "trim",
+CORE = {"addr", "broker", "call", "chunks", "clock", "connector", "drain",
+        "half", "head", "leg", "link", "msg", "poller", "registry", "resolver", "room", "sendq", "trim",
         "table", "timers", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"advice", "portlist", "route", "value"}
