@@ -63,7 +63,7 @@ static void client_address(const request_rec *r, rpch_address *out)
 static long to_client(void *baton, const struct iovec *v, int n)
 {
     relay_channel *ch = baton;
-    return ch->head_sent ? relay_client_write(&ch->client, v, n) : 0;
+    return ch->head_sent ? relay_io_write(&ch->client, v, n) : 0;
 }
 
 /* Not from the request's pool, which would take a block of 8 KiB more for
@@ -129,7 +129,7 @@ relay_channel *relay_channel_create(relay_engine *e, request_rec *r,
                       job->dir == RELAY_OUT ? to_client
                                             : relay_channel_to_server,
                       ch, e->blocks);
-    relay_client_init(&ch->client, e, r, bell != NULL);
+    relay_io_init(&ch->client, e, r, bell != NULL);
     return ch;
 }
 
@@ -234,8 +234,8 @@ size_t relay_channel_read_size(const relay_channel *ch)
 static bool read_once(relay_channel *ch, rpch_msec now)
 {
     uint8_t scratch[RELAY_SCRATCH];
-    size_t taken, n = relay_client_read(&ch->client, scratch,
-                                        relay_channel_read_size(ch));
+    size_t taken, n = relay_io_read(&ch->client, scratch,
+                                    relay_channel_read_size(ch));
     bool ok;
     if (n == 0)
         return false;
@@ -256,7 +256,7 @@ static void look_ahead(relay_channel *ch)
     if (ch->half.dir != RELAY_OUT || wants_client(ch)
         || ch->client.rest.bytes > 0)
         return;
-    n = relay_client_read(&ch->client, few, sizeof(few));
+    n = relay_io_read(&ch->client, few, sizeof(few));
     if (n > 0 && relay_sendq_push(&ch->client.rest, few, n) != APR_SUCCESS)
         relay_channel_fail(ch, RPCH_E_ROOM, "out of memory", NULL);
 }
@@ -311,7 +311,7 @@ static void note_rpc(relay_channel *ch, rpch_msec now)
 {
     relay_counters c = relay_half_counters(&ch->half);
     /* An answer that waits in httpd's filters has not left. */
-    if (!relay_client_blocked(&ch->client))
+    if (!relay_io_blocked(&ch->client))
         relay_channel_note_answers(ch);
     if (c.rpc_pdus == ch->rpc_pdus_seen)
         return;
@@ -328,8 +328,8 @@ static void commit(relay_channel *ch)
     if (ch->half.dir != RELAY_OUT || !ch->head_sent)
         return;
     /* A successor's head may have to go alone: no CONN/A3 follows it. */
-    relay_client_head(&ch->client);
-    if (ch->writer.full && !relay_client_blocked(&ch->client)) {
+    relay_io_head(&ch->client);
+    if (ch->writer.full && !relay_io_blocked(&ch->client)) {
         relay_writer_writable(&ch->writer);
         ch->moved = true;
     }
@@ -399,7 +399,7 @@ static void take_client_events(relay_channel *ch, short revents)
             ch->client.gone = true;
     }
     if ((revents & (POLLOUT | POLLERR | POLLHUP)) && !ch->client.gone)
-        relay_client_push(&ch->client);
+        relay_io_push(&ch->client);
 }
 
 static void take_events(relay_channel *ch, const short *revents)
@@ -422,7 +422,7 @@ static void take_events(relay_channel *ch, const short *revents)
     if (ch->half.dir == RELAY_OUT && ch->client.body_done
         && ch->client.readable) {
         ch->client.readable = false;
-        relay_client_watch(&ch->client);
+        relay_io_watch(&ch->client);
     }
 }
 
@@ -440,7 +440,7 @@ static void look_for_ends(relay_channel *ch)
     /* An old S-OUT: the acks that the queue may wait for cannot come. */
     if (!out || ch->half.m.out.core.state == RPCH_OUT_DRAIN_R1
         || (!relay_writer_pending(&ch->writer) && ch->held.bytes == 0
-            && !relay_client_blocked(&ch->client)))
+            && !relay_io_blocked(&ch->client)))
         relay_half_server_closed(&ch->half);
 }
 
@@ -454,7 +454,7 @@ static bool lingers(relay_channel *ch)
         return false;
     return relay_channel_is_leaving(ch)
         || (ch->half.dir == RELAY_OUT && !ch->client.gone
-            && relay_client_blocked(&ch->client));
+            && relay_io_blocked(&ch->client));
 }
 
 void relay_channel_step(relay_channel *ch, const short *revents,
@@ -496,7 +496,7 @@ static short client_events(relay_channel *ch)
         events |= POLLIN;
     else if (ch->half.dir == RELAY_OUT || waits_plugged(ch))
         events |= POLLRDHUP;
-    if (relay_client_blocked(&ch->client))
+    if (relay_io_blocked(&ch->client))
         events |= POLLOUT;
     return events;
 }

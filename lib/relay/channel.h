@@ -13,9 +13,9 @@
 
 #include <poll.h>
 
-#include "relay/client_io.h"
 #include "relay/drain.h"
 #include "relay/engine.h"
+#include "relay/io.h"
 #include "relay/poller.h"
 #include "relay/succession.h"
 #include "relay/writer.h"
@@ -44,7 +44,7 @@ typedef struct relay_channel {
     request_rec *r;
     const relay_job *job;
     relay_half half;
-    relay_client client;
+    relay_io client;
     relay_writer writer;
     relay_mailbox box;
 

@@ -62,7 +62,7 @@ static int answer(relay_channel *ch)
         r->status = HTTP_BAD_REQUEST;
     else if (status == RPCH_E_TIMEOUT)
         r->status = HTTP_REQUEST_TIME_OUT;
-    relay_client_drop(&ch->client);
+    relay_io_drop(&ch->client);
     return OK;
 }
 
@@ -250,7 +250,7 @@ int relay_channel_end(relay_channel *ch)
     release(ch);
     relay_channel_unjoin(ch);
     close_server(ch);
-    relay_client_done(&ch->client);
+    relay_io_done(&ch->client);
     rc = answer(ch);
     relay_writer_close(&ch->writer);
     relay_sendq_clear(&ch->held);

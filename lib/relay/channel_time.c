@@ -19,7 +19,7 @@ static bool lane_waits(const rpch_lane *lane)
 static bool pending(relay_channel *ch)
 {
     return relay_writer_pending(&ch->writer) || ch->held.bytes > 0
-        || relay_client_blocked(&ch->client)
+        || relay_io_blocked(&ch->client)
         || lane_waits(relay_half_to_server(&ch->half))
         || (ch->joined && ch->half.dir == RELAY_OUT
             && (lane_waits(rpch_server_lane(ch->role, true, 0))

@@ -59,7 +59,7 @@ relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
     rpch_mixed_init(&t->m, &job->limits,
                     job->kind == RELAY_NCACN_IP_TCP ? RPCH_JOINED : 0,
                     log_machine, t, now);
-    relay_client_init(&t->client, e, r, bell != NULL);
+    relay_io_init(&t->client, e, r, bell != NULL);
     return t;
 }
 
@@ -104,7 +104,7 @@ static size_t give(relay_tunnel *t, relay_dir dir, struct iovec *v, int n,
     if (dir == RELAY_IN) {
         taken = to_server(t, v, n, len);
     } else {
-        taken = relay_client_write(&t->client, v, n);
+        taken = relay_io_write(&t->client, v, n);
         if (taken < 0)
             t->client.gone = true;
     }
@@ -176,7 +176,7 @@ static bool reads_server(const relay_tunnel *t)
 {
     return wants(t, RPCH_WANT_SERVER_READ) && t->server_fd >= 0
         && !t->server_eof && !queued(t, RELAY_OUT) && !t->client.gone
-        && !relay_client_blocked(&t->client);
+        && !relay_io_blocked(&t->client);
 }
 
 static void from_client(relay_tunnel *t, const uint8_t *p, size_t len)
@@ -203,8 +203,7 @@ static void read_client(relay_tunnel *t, rpch_msec now)
     uint8_t scratch[RELAY_SCRATCH];
     size_t n;
     while (t->reads_left > 0 && reads_client(t)
-           && (n = relay_client_read(&t->client, scratch,
-                                     sizeof(scratch))) > 0) {
+           && (n = relay_io_read(&t->client, scratch, sizeof(scratch))) > 0) {
         t->reads_left--;
         t->moved = true;
         from_client(t, scratch, n);
@@ -347,9 +346,9 @@ static void take_events(relay_tunnel *t, const short *revents)
         else if (client & (POLLERR | POLLHUP))
             t->client.gone = true;
     }
-    if ((client & POLLOUT) && relay_client_blocked(&t->client)
+    if ((client & POLLOUT) && relay_io_blocked(&t->client)
         && !t->client.gone) {
-        relay_client_push(&t->client);
+        relay_io_push(&t->client);
         t->pipe[RELAY_OUT].progress = true;
     }
     if (server & ~POLLOUT)
@@ -369,7 +368,7 @@ static void look_for_ends(relay_tunnel *t)
                            || t->server_eof))
         rpch_mixed_client_closed(&t->m);
     if (t->server_eof && !queued(t, RELAY_OUT)
-        && !relay_client_blocked(&t->client))
+        && !relay_io_blocked(&t->client))
         rpch_mixed_server_closed(&t->m);
 }
 
@@ -422,7 +421,7 @@ rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
     short server = server_events(t);
     want(&fds[RELAY_TUNNEL_FD_CLIENT], t->client.gone ? -1 : t->client.fd,
          (short)((reads_client(t) ? POLLIN : 0)
-                 | (relay_client_blocked(&t->client) ? POLLOUT : 0)));
+                 | (relay_io_blocked(&t->client) ? POLLOUT : 0)));
     want(&fds[RELAY_TUNNEL_FD_SERVER], server ? t->server_fd : -1, server);
     want(&fds[RELAY_TUNNEL_FD_EVENT], t->box.event_fd, POLLIN);
     if (t->connecting) {

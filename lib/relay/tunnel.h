@@ -18,9 +18,9 @@
 #include <poll.h>
 
 #include "relay/call.h"
-#include "relay/client_io.h"
 #include "relay/drain.h"
 #include "relay/engine.h"
+#include "relay/io.h"
 #include "relay/poller.h"
 #include "rpch/mixed.h"
 
@@ -44,7 +44,7 @@ typedef struct relay_tunnel {
     request_rec *r;
     const relay_job *job;
     rpch_mixed m;
-    relay_client client;
+    relay_io client;
     relay_mailbox box;        /* its eventfd: names resolved, child stopping */
     relay_pipe pipe[2];       /* by relay_dir */
 

@@ -40,7 +40,7 @@ rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
 static bool pending(const relay_tunnel *t, relay_dir dir)
 {
     return t->pipe[dir].queue.bytes > 0
-        || (dir == RELAY_OUT && relay_client_blocked(&t->client));
+        || (dir == RELAY_OUT && relay_io_blocked(&t->client));
 }
 
 /* Ending now could cost a call. */
@@ -194,7 +194,7 @@ static int answer(relay_tunnel *t)
         return OK;
     }
     if (t->client.gone) {
-        relay_client_drop(&t->client);
+        relay_io_drop(&t->client);
         return OK;
     }
     return relay_answer_error(r, t->rpc_error ? t->rpc_error
@@ -210,7 +210,7 @@ int relay_tunnel_end(relay_tunnel *t)
     log_end(t);
     release(t);
     close_server(t);
-    relay_client_done(&t->client);
+    relay_io_done(&t->client);
     rc = answer(t);
     relay_sendq_clear(&t->pipe[RELAY_IN].queue);
     relay_sendq_clear(&t->pipe[RELAY_OUT].queue);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client_write.c - what the client is sent.
+ * io_write.c - what the peer is sent.
  *
- * The response's head always goes through the filters, and what comes with it.
+ * A response's head always goes through the filters, and what comes with it.
  * Behind it, where no filter but httpd's HTTP and core stands before the
  * socket and nothing waits in them, the bytes can be written to the socket:
  * the core's filter would copy what the socket does not take, and here it stays
  * where it is.
  */
-#include "relay/client_io.h"
+#include "relay/io.h"
 
 #include <errno.h>
 #include <http_protocol.h>
@@ -31,7 +31,7 @@ static apr_status_t nudge_read(apr_bucket *b, const char **str,
 }
 
 static const apr_bucket_type_t nudge_type = {
-    "RPCPROXY_NUDGE", 5, APR_BUCKET_METADATA, apr_bucket_destroy_noop,
+    "RELAY_NUDGE", 5, APR_BUCKET_METADATA, apr_bucket_destroy_noop,
     nudge_read, apr_bucket_setaside_noop, apr_bucket_split_notimpl,
     apr_bucket_simple_copy
 };
@@ -50,48 +50,47 @@ static apr_bucket *nudge_create(apr_bucket_alloc_t *alloc)
 }
 
 /* mod_reqtimeout's output filter waits for the end of the request. */
-static void judge(relay_client *cl)
+static void judge(relay_io *io)
 {
     ap_filter_rec_t *known[] = {
         ap_content_length_filter_handle, ap_http_outerror_filter_handle,
         ap_get_output_filter_handle("reqtimeout"),
         ap_core_output_filter_handle
     };
-    cl->judged_out = true;
-    cl->direct_out = relay_client_knows(cl, cl->r->proto_output_filters,
-                                        known, 4, "output");
+    io->judged_out = true;
+    io->direct_out = relay_io_knows(io, *io->to, known, 4, "output");
 }
 
-bool relay_client_blocked(const relay_client *cl)
+bool relay_io_blocked(const relay_io *io)
 {
-    return cl->full || cl->c->data_in_output_filters != 0;
+    return io->full || io->c->data_in_output_filters != 0;
 }
 
-void relay_client_push(relay_client *cl)
+void relay_io_push(relay_io *io)
 {
-    ap_filter_t *f = cl->c->output_filters;
-    cl->full = false;
-    if (!cl->c->data_in_output_filters)
+    ap_filter_t *f = io->c->output_filters;
+    io->full = false;
+    if (!io->c->data_in_output_filters)
         return;
     while (f->next)
         f = f->next;
     if (f->frec->filter_func.out_func(f, NULL) != APR_SUCCESS
-        || cl->c->aborted)
-        cl->gone = true;
+        || io->c->aborted)
+        io->gone = true;
 }
 
 /* Gives what was collected to the filters. */
-static void pass(relay_client *cl)
+static void pass(relay_io *io)
 {
     apr_status_t rv;
-    APR_BRIGADE_INSERT_TAIL(cl->out, nudge_create(cl->c->bucket_alloc));
-    rv = ap_pass_brigade(cl->r->proto_output_filters, cl->out);
-    apr_brigade_cleanup(cl->out);
-    cl->passed = true;
-    if (rv != APR_SUCCESS || cl->c->aborted)
-        cl->gone = true;
+    APR_BRIGADE_INSERT_TAIL(io->out, nudge_create(io->c->bucket_alloc));
+    rv = ap_pass_brigade(*io->to, io->out);
+    apr_brigade_cleanup(io->out);
+    io->passed = true;
+    if (rv != APR_SUCCESS || io->c->aborted)
+        io->gone = true;
     else
-        relay_client_push(cl);
+        relay_io_push(io);
 }
 
 static size_t sum(const struct iovec *v, int n)
@@ -105,27 +104,27 @@ static size_t sum(const struct iovec *v, int n)
 
 /* mod_ssl writes each of its records by itself; while corked they leave as one
  * segment where that is large enough, and wake their receiver once. */
-static void cork(const relay_client *cl, int on)
+static void cork(const relay_io *io, int on)
 {
 #ifdef TCP_CORK
-    setsockopt(cl->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
+    setsockopt(io->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on));
 #endif
 }
 
 /* Brigades of at most batch bytes. The filters copy what they keep. */
-static long to_filters(relay_client *cl, const struct iovec *v, int n)
+static long to_filters(relay_io *io, const struct iovec *v, int n)
 {
-    size_t room = cl->batch, at = 0, len;
+    size_t room = io->batch, at = 0, len;
     bool many = sum(v, n) > RECORD;
     long taken = 0;
     int i = 0;
     if (many)
-        cork(cl, 1);
-    while (i < n && !cl->gone && !relay_client_blocked(cl)) {
+        cork(io, 1);
+    while (i < n && !io->gone && !relay_io_blocked(io)) {
         len = v[i].iov_len - at;
         len = len < room ? len : room;
-        APR_BRIGADE_INSERT_TAIL(cl->out, apr_bucket_transient_create(
-            (const char *)v[i].iov_base + at, len, cl->c->bucket_alloc));
+        APR_BRIGADE_INSERT_TAIL(io->out, apr_bucket_transient_create(
+            (const char *)v[i].iov_base + at, len, io->c->bucket_alloc));
         taken += (long)len;
         at += len;
         room -= len;
@@ -134,16 +133,16 @@ static long to_filters(relay_client *cl, const struct iovec *v, int n)
             i++;
         }
         if (room == 0 || i == n) {
-            pass(cl);
-            room = cl->batch;
+            pass(io);
+            room = io->batch;
         }
     }
     if (many)
-        cork(cl, 0);
-    return cl->gone ? -1 : taken;
+        cork(io, 0);
+    return io->gone ? -1 : taken;
 }
 
-static long to_socket(relay_client *cl, const struct iovec *v, int n)
+static long to_socket(relay_io *io, const struct iovec *v, int n)
 {
     struct msghdr m;
     ssize_t sent;
@@ -151,34 +150,35 @@ static long to_socket(relay_client *cl, const struct iovec *v, int n)
     m.msg_iov = (struct iovec *)(uintptr_t)v;
     m.msg_iovlen = (size_t)n;
     do {
-        sent = sendmsg(cl->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent = sendmsg(io->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-        cl->gone = true;
+        io->gone = true;
         return -1;
     }
-    cl->full = sent < (ssize_t)sum(v, n);
+    io->full = sent < (ssize_t)sum(v, n);
     if (sent <= 0)
         return 0;
-    cl->r->bytes_sent += sent;
-    if (cl->count_out)
-        cl->count_out(cl->c, sent);
+    if (!io->inner)
+        io->r->bytes_sent += sent;
+    if (io->count_out)
+        io->count_out(io->c, sent);
     return (long)sent;
 }
 
-long relay_client_write(relay_client *cl, const struct iovec *v, int n)
+long relay_io_write(relay_io *io, const struct iovec *v, int n)
 {
-    if (cl->gone || cl->c->aborted)
+    if (io->gone || io->c->aborted)
         return -1;
-    if (relay_client_blocked(cl))
+    if (relay_io_blocked(io))
         return 0;
-    if (cl->passed && !cl->judged_out)
-        judge(cl);
-    return cl->direct_out ? to_socket(cl, v, n) : to_filters(cl, v, n);
+    if (io->passed && !io->judged_out)
+        judge(io);
+    return io->direct_out ? to_socket(io, v, n) : to_filters(io, v, n);
 }
 
-void relay_client_head(relay_client *cl)
+void relay_io_head(relay_io *io)
 {
-    if (!cl->passed && !cl->gone)
-        pass(cl);
+    if (!io->passed && !io->gone)
+        pass(io);
 }
