@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * serve.c - who drives a stream: the child's reactor, or the request's own
- * thread with one poll and one worker. Channels and tunnels do not know it.
- */
+/* serve.c - a request becomes a channel or a tunnel; how the two are driven */
 #include "relay/channel.h"
-#include "relay/clock.h"
-#include "relay/reactor.h"
+#include "relay/loop.h"
 #include "relay/tunnel.h"
 
 static void step_channel(void *stream, const short *revents, rpch_msec now)
@@ -70,40 +66,6 @@ static const relay_driver tunnel_driver = {
     fail_tunnel, end_tunnel
 };
 
-/* The request-thread loop. */
-static int run(relay_engine *e, request_rec *r, const relay_driver *d,
-               void *stream)
-{
-    struct pollfd fds[RELAY_TASK_FDS];
-    short revents[RELAY_TASK_FDS] = { 0 };
-    rpch_msec now = relay_now(), at;
-    int i, n;
-    memset(fds, 0, sizeof(fds));
-    for (i = 0; i < RELAY_TASK_FDS; i++)
-        fds[i].fd = -1; /* a tunnel has fewer */
-    relay_engine_enter_loop(e, r);
-    for (;;) {
-        d->step(stream, revents, now);
-        if (d->is_finished(stream))
-            break;
-        at = d->interest(stream, fds, now);
-        n = relay_engine_poll(e, fds, RELAY_TASK_FDS,
-                              relay_poll_timeout(at, relay_now(),
-                                                 RELAY_POLL_CAP));
-        for (i = 0; i < RELAY_TASK_FDS; i++)
-            revents[i] = n > 0 ? fds[i].revents : 0;
-        now = relay_now();
-    }
-    relay_engine_leave_loop(e, r);
-    return d->end(stream);
-}
-
-static int serve(relay_engine *e, request_rec *r, relay_stream *s,
-                 const relay_driver *d, void *stream)
-{
-    return s ? relay_reactor_submit(s, d, stream) : run(e, r, d, stream);
-}
-
 int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
 {
     apr_status_t rv;
@@ -116,7 +78,7 @@ int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
                    "channel; raise the limit of open files");
         return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
-    return serve(e, r, s, &channel_driver, ch);
+    return relay_loop_serve(e, r, s, &channel_driver, ch);
 }
 
 int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
@@ -131,5 +93,5 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
                    "connection; raise the limit of open files");
         return relay_answer_error(r, 0x6bb, job->extended_errors);
     }
-    return serve(e, r, s, &tunnel_driver, t);
+    return relay_loop_serve(e, r, s, &tunnel_driver, t);
 }
