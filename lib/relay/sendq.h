@@ -26,6 +26,11 @@ apr_status_t relay_blocks_create(relay_blocks **out, size_t keep,
 /* Blocks now in queues and now kept free. */
 void relay_blocks_count(relay_blocks *b, size_t *used, size_t *kept);
 
+/* Where bytes go: takes up to all bytes of n pieces, in their order, and
+ * returns how many; 0 when it can take none now, -1 when it is broken for
+ * good. */
+typedef long relay_sink_fn(void *baton, const struct iovec *v, int n);
+
 typedef struct relay_block relay_block;
 
 /* A queue of bytes; used by one thread at a time. */

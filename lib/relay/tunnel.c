@@ -21,8 +21,6 @@
 
 /* Reads of one step, before another connection has its turn. */
 #define READS 8
-/* Pieces of a queue that are sent at once. */
-#define PIECES 16
 /* Turns of one step. */
 #define TURNS 16
 
@@ -36,23 +34,53 @@ static void log_machine(void *baton, int level, const char *what,
                detail ? " " : "", detail ? detail : "");
 }
 
+static long to_server(void *baton, const struct iovec *v, int n)
+{
+    relay_tunnel *t = baton;
+    struct msghdr m;
+    ssize_t sent;
+    size_t len = 0;
+    int i;
+    for (i = 0; i < n; i++)
+        len += v[i].iov_len;
+    memset(&m, 0, sizeof(m));
+    m.msg_iov = (struct iovec *)(uintptr_t)v;
+    m.msg_iovlen = (size_t)n;
+    sent = sendmsg(t->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+    t->server_full = sent < (ssize_t)len;
+    t->moved = t->moved || sent > 0;
+    if (sent >= 0)
+        return (long)sent;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+        return 0;
+    t->server_readable = true;
+    return -1;
+}
+
+static long to_client(void *baton, const struct iovec *v, int n)
+{
+    relay_tunnel *t = baton;
+    long taken = relay_io_write(&t->client, v, n);
+    t->moved = t->moved || taken > 0;
+    if (taken < 0)
+        t->client.gone = true;
+    return taken;
+}
+
 relay_tunnel *relay_tunnel_create(relay_engine *e, request_rec *r,
                                   const relay_job *job, relay_task *bell,
                                   apr_status_t *rv)
 {
     relay_tunnel *t = apr_pcalloc(r->pool, sizeof(*t));
     rpch_msec now = relay_now();
-    int dir;
     t->engine = e;
     t->r = r;
     t->job = job;
     t->server_fd = -1;
     t->started = t->last_rpc = now;
     relay_drain_init(&t->drain);
-    for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        relay_sendq_init(&t->pipe[dir].queue, e->blocks);
-        t->pipe[dir].stall_deadline = RPCH_NEVER;
-    }
+    relay_pipe_init(&t->pipe[RELAY_IN], to_server, t, e->blocks);
+    relay_pipe_init(&t->pipe[RELAY_OUT], to_client, t, e->blocks);
     *rv = relay_registry_enter(e->registry, &t->box, bell);
     if (*rv != APR_SUCCESS)
         return NULL;
@@ -78,77 +106,20 @@ static bool wants(const relay_tunnel *t, unsigned what)
 
 static bool queued(const relay_tunnel *t, relay_dir dir)
 {
-    return t->pipe[dir].queue.bytes > 0;
+    return relay_pipe_waits(&t->pipe[dir]);
 }
 
-static ssize_t to_server(relay_tunnel *t, struct iovec *v, int n, size_t len)
+static void check(relay_tunnel *t, apr_status_t rv)
 {
-    struct msghdr m;
-    ssize_t sent;
-    memset(&m, 0, sizeof(m));
-    m.msg_iov = v;
-    m.msg_iovlen = (size_t)n;
-    sent = sendmsg(t->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK
-        && errno != EINTR)
-        t->server_broken = t->server_readable = true;
-    t->server_full = sent < (ssize_t)len;
-    return sent;
-}
-
-/* Bytes that the receiver of dir took of len in n pieces. */
-static size_t give(relay_tunnel *t, relay_dir dir, struct iovec *v, int n,
-                   size_t len)
-{
-    ssize_t taken;
-    if (dir == RELAY_IN) {
-        taken = to_server(t, v, n, len);
-    } else {
-        taken = relay_io_write(&t->client, v, n);
-        if (taken < 0)
-            t->client.gone = true;
-    }
-    if (taken <= 0)
-        return 0;
-    t->moved = t->pipe[dir].progress = true;
-    return (size_t)taken;
-}
-
-static void queue(relay_tunnel *t, relay_dir dir, const uint8_t *p,
-                  size_t len)
-{
-    if (len > 0 && relay_sendq_push(&t->pipe[dir].queue, p, len)
-                   != APR_SUCCESS)
+    if (rv != APR_SUCCESS)
         relay_tunnel_fail(t, RPCH_E_ROOM, "out of memory for queued data",
                           NULL);
 }
 
-/* Sends the queue of dir and, behind it, p[0..len); what is not taken is
- * queued. */
 static void push(relay_tunnel *t, relay_dir dir, const uint8_t *p, size_t len)
 {
-    relay_sendq *q = &t->pipe[dir].queue;
-    struct iovec v[PIECES + 1];
-    size_t bytes, taken, old;
-    int i, n;
-    do {
-        n = relay_sendq_view(q, v, PIECES);
-        for (i = 0, bytes = 0; i < n; i++)
-            bytes += v[i].iov_len;
-        if (bytes == q->bytes && len > 0) {
-            v[n].iov_base = (void *)(uintptr_t)p;
-            v[n++].iov_len = len;
-            bytes += len;
-        }
-        taken = n > 0 ? give(t, dir, v, n, bytes) : 0;
-        old = taken < q->bytes ? taken : q->bytes;
-        relay_sendq_drop(q, old);
-        if (taken > old) {
-            p += taken - old;
-            len -= taken - old;
-        }
-    } while (n > 0 && taken == bytes);
-    queue(t, dir, p, len);
+    struct iovec v = { (void *)(uintptr_t)p, len };
+    check(t, relay_pipe_push(&t->pipe[dir], &v, len > 0));
 }
 
 /* Passes on a slice of the chunk in[0..len), behind those remembered in *run;
@@ -158,7 +129,8 @@ static void pass(relay_tunnel *t, relay_dir dir, const rpch_step *step,
                  const uint8_t *in, size_t len, struct iovec *run)
 {
     if (step->pass < in || step->pass >= in + len) {
-        queue(t, dir, step->pass, step->pass_len);
+        check(t, relay_sendq_push(&t->pipe[dir].queue, step->pass,
+                                  step->pass_len));
         return;
     }
     if (run->iov_len == 0)
@@ -169,7 +141,8 @@ static void pass(relay_tunnel *t, relay_dir dir, const rpch_step *step,
 static bool reads_client(const relay_tunnel *t)
 {
     return wants(t, RPCH_WANT_CLIENT_READ) && !queued(t, RELAY_IN)
-        && !t->client.body_done && !t->client.gone && !t->server_broken;
+        && !t->client.body_done && !t->client.gone
+        && !t->pipe[RELAY_IN].broken;
 }
 
 static bool reads_server(const relay_tunnel *t)
@@ -325,10 +298,10 @@ static bool turn(relay_tunnel *t, rpch_msec now)
     read_server(t, now);
     respond(t, now);
     read_client(t, now);
-    if (t->server_fd >= 0 && !t->server_broken && !t->server_full)
-        push(t, RELAY_IN, NULL, 0);
+    if (t->server_fd >= 0 && !t->server_full)
+        relay_pipe_flush(&t->pipe[RELAY_IN]);
     if (!t->client.gone)
-        push(t, RELAY_OUT, NULL, 0);
+        relay_pipe_flush(&t->pipe[RELAY_OUT]);
     end_sending(t);
     note_open(t);
     return t->moved;
@@ -364,7 +337,7 @@ static void take_events(relay_tunnel *t, const short *revents)
  * to the other. */
 static void look_for_ends(relay_tunnel *t)
 {
-    if (t->client.gone && (!queued(t, RELAY_IN) || t->server_broken
+    if (t->client.gone && (!queued(t, RELAY_IN) || t->pipe[RELAY_IN].broken
                            || t->server_eof))
         rpch_mixed_client_closed(&t->m);
     if (t->server_eof && !queued(t, RELAY_OUT)
@@ -407,7 +380,7 @@ static void want(struct pollfd *p, int fd, short events)
 static short server_events(const relay_tunnel *t)
 {
     short events = reads_server(t) ? POLLIN : 0;
-    if (t->server_full && queued(t, RELAY_IN) && !t->server_broken)
+    if (t->server_full && queued(t, RELAY_IN) && !t->pipe[RELAY_IN].broken)
         events |= POLLOUT;
     return events;
 }

@@ -21,6 +21,7 @@
 #include "relay/drain.h"
 #include "relay/engine.h"
 #include "relay/io.h"
+#include "relay/pipe.h"
 #include "relay/poller.h"
 #include "rpch/mixed.h"
 
@@ -32,13 +33,6 @@ enum {
     RELAY_TUNNEL_FD_MAX
 };
 
-/* One direction: RELAY_IN to the server, RELAY_OUT to the client. */
-typedef struct relay_pipe {
-    relay_sendq queue;        /* taken from the sender, not yet sent */
-    bool progress;            /* the receiver took something in this step */
-    rpch_msec stall_deadline; /* RPCH_NEVER while nothing waits */
-} relay_pipe;
-
 typedef struct relay_tunnel {
     relay_engine *engine;
     request_rec *r;
@@ -46,14 +40,13 @@ typedef struct relay_tunnel {
     rpch_mixed m;
     relay_io client;
     relay_mailbox box;        /* its eventfd: names resolved, child stopping */
-    relay_pipe pipe[2];       /* by relay_dir */
+    relay_pipe pipe[2];       /* by relay_dir: RELAY_IN to the server */
 
     relay_connector connector;
     bool connecting;          /* the connector is at work */
     int server_fd;            /* or -1 */
     bool server_readable;     /* a read may bring something */
     bool server_full;         /* a write was cut short */
-    bool server_broken;       /* it takes nothing more */
     bool server_eof;          /* it sends nothing more */
     bool server_fault;        /* its greeting was wrong */
     bool fin_sent;            /* it knows that the client sends no more */

@@ -39,7 +39,7 @@ rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
 
 static bool pending(const relay_tunnel *t, relay_dir dir)
 {
-    return t->pipe[dir].queue.bytes > 0
+    return relay_pipe_waits(&t->pipe[dir])
         || (dir == RELAY_OUT && relay_io_blocked(&t->client));
 }
 
@@ -93,13 +93,9 @@ void relay_tunnel_arm(relay_tunnel *t, rpch_msec now)
     int dir;
     note_draining(t);
     relay_drain_note(&t->drain, is_busy(t), now);
-    for (dir = RELAY_IN; dir <= RELAY_OUT; dir++) {
-        relay_pipe *p = &t->pipe[dir];
-        if (!pending(t, (relay_dir)dir))
-            p->stall_deadline = RPCH_NEVER;
-        else if (p->progress || p->stall_deadline == RPCH_NEVER)
-            p->stall_deadline = now + t->job->stall_timeout;
-    }
+    for (dir = RELAY_IN; dir <= RELAY_OUT; dir++)
+        relay_pipe_arm(&t->pipe[dir], pending(t, (relay_dir)dir),
+                       t->job->stall_timeout, now);
 }
 
 static const char *cause_of(const relay_tunnel *t)
@@ -212,8 +208,8 @@ int relay_tunnel_end(relay_tunnel *t)
     close_server(t);
     relay_io_done(&t->client);
     rc = answer(t);
-    relay_sendq_clear(&t->pipe[RELAY_IN].queue);
-    relay_sendq_clear(&t->pipe[RELAY_OUT].queue);
+    relay_pipe_clear(&t->pipe[RELAY_IN]);
+    relay_pipe_clear(&t->pipe[RELAY_OUT]);
     relay_registry_leave(t->engine->registry, &t->box);
     return rc;
 }

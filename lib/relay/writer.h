@@ -17,10 +17,6 @@
 /* Pieces of a chunk that are remembered; see relay_writer_begin. */
 #define RELAY_WRITER_SPANS 8
 
-/* Takes up to all bytes of n pieces, in their order, and returns how many; 0
- * when it can take none now, -1 when it is broken for good. */
-typedef long relay_sink_fn(void *baton, const struct iovec *v, int n);
-
 typedef struct relay_writer {
     relay_half *half;
     bool with_lane;   /* the half's RTS PDUs go this way, too */
