@@ -10,6 +10,8 @@ import pytest
 import backends as backends_
 import clients
 import env
+import front_inner
+import front_rig
 import logs
 import rawclient
 import servers
@@ -103,12 +105,15 @@ class Httpds:
         self.scratch, self.certs = scratch, certs
         self.running = {}        # Conf -> Httpd, least recently used first
 
+    def make(self, conf, kdc):
+        return Httpd(self.scratch, self.certs, conf, kdc)
+
     def get(self, conf, kdc=None):
         httpd = self.running.pop(conf, None)
         if httpd is None:
             while len(self.running) >= RUNNING_MAX:
                 self.stop(next(iter(self.running)))
-            httpd = Httpd(self.scratch, self.certs, conf, kdc).start()
+            httpd = self.make(conf, kdc).start()
         self.running[conf] = httpd
         return httpd
 
@@ -132,6 +137,23 @@ def httpds(scratch, certs):
         pytest.fail(f"no module at {module_path()}: set MOD_RPCPROXY",
                     pytrace=False)
     all_of_them = Httpds(scratch, certs)
+    yield all_of_them
+    all_of_them.stop_all()
+
+
+class Fronts(Httpds):
+    """The fronts of the run, by FrontConf."""
+
+    def make(self, conf, kdc):
+        return front_rig.Front(self.scratch, self.certs, conf)
+
+
+@pytest.fixture(scope="session")
+def fronts(scratch, certs):
+    if not front_rig.front_module().exists():
+        pytest.fail(f"no module at {front_rig.front_module()}: set "
+                    "MOD_PROXY_RPCH", pytrace=False)
+    all_of_them = Fronts(scratch, certs)
     yield all_of_them
     all_of_them.stop_all()
 
@@ -173,6 +195,49 @@ def httpd(httpds, log, request):
             log.watch(server)
         return server
     return get
+
+
+@pytest.fixture
+def front(fronts, log):
+    """front(lines=..., mpm=..., ...): a running front, see FrontConf."""
+    def get(*lines, **fields):
+        conf = front_rig.FrontConf(lines=lines, **fields)
+        known = conf in fronts.running
+        server = fronts.get(conf)
+        if server not in log.marks:
+            server.started_before_test = known
+            log.watch(server)
+        return server
+    return get
+
+
+@pytest.fixture(scope="module")
+def _shared_inner():
+    double = front_inner.Inner()
+    yield double
+    double.close()
+
+
+@pytest.fixture
+def double(_shared_inner):
+    """An inner proxy by hand; a front before it can be shared by the tests
+    of a file."""
+    yield _shared_inner.fresh()
+    _shared_inner.fresh()
+
+
+@pytest.fixture
+def inner():
+    """inner(handler=None, tls=None): an inner proxy of this test alone."""
+    made = []
+
+    def get(*args, **options):
+        made.append(front_inner.Inner(*args, **options))
+        return made[-1]
+    yield get
+    for double in made:
+        double.close()
+    assert not [e for double in made for e in double.errors]
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@
 # paths relative to this directory.
 #
 #   MOD_RPCPROXY  the module            (default .libs/mod_rpcproxy.so here)
+#   MOD_PROXY_RPCH the front's module (default .libs/mod_proxy_rpch.so here)
 #   RPCH_CLIENT   the client that recycles           (default ./rpch-client)
 #   RPCH_SERVER   the demonstration server           (default ./rpch-server)
 #   HTTPD_PRELOAD LD_PRELOAD of httpd, for a module built with sanitizers
@@ -24,9 +25,10 @@ absolute() {
     case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac
 }
 MOD_RPCPROXY=$(absolute "${MOD_RPCPROXY:-.libs/mod_rpcproxy.so}")
+MOD_PROXY_RPCH=$(absolute "${MOD_PROXY_RPCH:-.libs/mod_proxy_rpch.so}")
 RPCH_CLIENT=$(absolute "${RPCH_CLIENT:-rpch-client}")
 RPCH_SERVER=$(absolute "${RPCH_SERVER:-rpch-server}")
-export MOD_RPCPROXY RPCH_CLIENT RPCH_SERVER
+export MOD_RPCPROXY MOD_PROXY_RPCH RPCH_CLIENT RPCH_SERVER
 
 if [ "${1-}" = --inside ]; then
     shift

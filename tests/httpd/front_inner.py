@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An inner proxy that does what the test tells it to, on raw sockets: it
+records exactly what a front sends, and answers with any bytes."""
+
+import queue
+import socket
+import ssl
+import threading
+
+import rawclient
+
+#: The response's heads of OUT channels.
+OUT_HEAD = (b"HTTP/1.1 200 Success\r\nContent-Type: application/rpc\r\n"
+            b"Content-Length: 1073741824\r\n\r\n")
+CHUNKED_HEAD = (b"HTTP/1.1 200 Success\r\nContent-Type: application/rpc\r\n"
+                b"Transfer-Encoding: chunked\r\n\r\n")
+
+
+def answer(status="200 OK", body=b"", *headers):
+    """A response with a length."""
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1") + body
+
+
+def challenge(token, scheme="NTLM", body=b"no"):
+    """The 401 of a handshake's second message."""
+    return answer("401 Unauthorized", body, f"WWW-Authenticate: {scheme} "
+                  f"{token}".rstrip())
+
+
+def chunk(data):
+    return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+class Request:
+    """A request's head as it came."""
+
+    def __init__(self, raw):
+        self.raw = raw
+        lines = raw.decode("latin-1").split("\r\n")
+        self.method, self.uri, self.version = lines[0].split(" ")
+        self.fields = [tuple(line.split(": ", 1)) for line in lines[1:]]
+
+    def all(self, name):
+        return [v for n, v in self.fields if n.lower() == name.lower()]
+
+    def get(self, name):
+        """The only field of that name, or None."""
+        found = self.all(name)
+        assert len(found) < 2, self.raw
+        return found[0] if found else None
+
+
+class Taken(rawclient.Channel):
+    """A connection that the inner proxy accepted."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.buffer, self.name = bytearray(), ""
+
+    def request(self):
+        """The next request's head; its body is in exactly()."""
+        while b"\r\n\r\n" not in self.buffer:
+            self._fill()
+        raw, _, rest = bytes(self.buffer).partition(b"\r\n\r\n")
+        self.buffer = bytearray(rest)
+        return Request(raw)
+
+    def whole(self):
+        """The next request with its body: (head, body)."""
+        head = self.request()
+        return head, self.exactly(int(head.get("Content-Length") or 0))
+
+    def chunks(self):
+        """The next chunk of a chunked body; b"" is its end."""
+        line = bytearray()
+        while not line.endswith(b"\r\n"):
+            line += self.exactly(1)
+        data = self.exactly(int(line.split(b";")[0], 16))
+        assert self.exactly(2) == b"\r\n"
+        return data
+
+    def no_more(self):
+        """Says that it sends no more, and goes on reading."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
+
+class Inner:
+    """Accepts connections: for take(), or for handler(Taken), each in a
+    thread of its own, whose exceptions are kept in errors."""
+
+    def __init__(self, handler=None, tls=None, timeout=30, small=False):
+        self.handler, self.tls, self.timeout = handler, tls, timeout
+        self.waiting, self.taken, self.errors = queue.Queue(), [], []
+        self.listener = socket.socket()
+        if small:                  # what a connection takes unread
+            self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
+                                     32768)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(256)
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def count(self):
+        """Connections that ever came."""
+        return len(self.taken)
+
+    def url(self, scheme=None, host="127.0.0.1"):
+        scheme = scheme or ("rpchs" if self.tls else "rpch")
+        return f"{scheme}://{host}:{self.port}/rpc"
+
+    def take(self, timeout=20):
+        """The next connection."""
+        return self.waiting.get(timeout=timeout)
+
+    def fresh(self):
+        """Forgets the connections that came so far; for the next test."""
+        while not self.waiting.empty():
+            self.waiting.get()
+        for taken in self.taken:
+            taken.close()
+        self.taken.clear()
+        return self
+
+    def _accept(self):
+        while True:
+            try:
+                sock, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._start, args=(sock,),
+                             daemon=True).start()
+
+    def _start(self, sock):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(self.timeout)
+        try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+        except (OSError, ssl.SSLError):
+            sock.close()
+            return
+        taken = Taken(sock)
+        self.taken.append(taken)
+        if not self.handler:
+            self.waiting.put(taken)
+            return
+        try:
+            self.handler(taken)
+        except (EOFError, ConnectionError):
+            pass
+        except Exception as e:     # noqa: B902 - the test looks at it
+            self.errors.append(f"{type(e).__name__}: {e}")
+        finally:
+            taken.close()
+
+    def close(self):
+        self.listener.close()
+        for taken in self.taken:
+            taken.close()
+
+
+def server_tls(certs):
+    """The TLS of an inner proxy."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(certs.server), str(certs.server_key))
+    return context
+
+
+class Silent:
+    """A port of which the listener takes no connection: its backlog is full,
+    and a SYN gets no answer."""
+
+    def __init__(self):
+        self.listener = socket.socket()
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.fill = [socket.socket() for _ in range(3)]
+        for s in self.fill:
+            s.setblocking(False)
+            s.connect_ex(self.listener.getsockname())
+
+    def close(self):
+        for s in (*self.fill, self.listener):
+            s.close()
