@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * admit.c - the seat of a channel in its child, from before anything is made
- * for it until its connection is gone.
+ * admit.c - the seat of a channel, or of another stream, in its child, from
+ * before anything is made for it until its connection is gone.
  */
 #include <ap_mpm.h>
-#include <apr_portable.h>
-#include <http_core.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "relay/clock.h"
-#include "relay/engine.h"
+#include "relay/conn.h"
 
 /* The code of the 503: RPC_S_SERVER_TOO_BUSY. */
 #define RPC_TOO_BUSY 0x6bbu
@@ -53,9 +51,10 @@ static void tell(relay_engine *e, request_rec *r, relay_room_result why)
         return;
     if (why == RELAY_ROOM_CHANNELS)
         RELAY_RLOG(e, APLOG_WARNING, 0, r, "RPX0327: refused: this child has "
-                   "%u channels already; see RpcProxyMaxChannelsPerChild (%u "
-                   "more were refused since the last such line)",
-                   e->max_channels, untold);
+                   "%u channels already%s (%u more were refused since the "
+                   "last such line)", e->max_channels,
+                   e->table ? "; see RpcProxyMaxChannelsPerChild" : "",
+                   untold);
     else
         RELAY_RLOG(e, APLOG_WARNING, 0, r, "RPX0328: refused: this child has "
                    "few descriptors left; raise the limit of open files or "
@@ -93,35 +92,56 @@ static apr_status_t leave(void *data)
     return APR_SUCCESS;
 }
 
-static int descriptor_of(conn_rec *c)
+/* The client's descriptor lives as long as its connection's pool. */
+static seated *keep(relay_engine *e, conn_rec *c, const relay_seat *seat)
 {
-    apr_socket_t *socket = ap_get_conn_socket(c);
-    apr_os_sock_t fd = -1;
-    return socket && apr_os_sock_get(&fd, socket) == APR_SUCCESS ? fd : -1;
+    seated *s = apr_palloc(c->pool, sizeof(*s));
+    s->engine = e;
+    s->seat = *seat;
+    apr_pool_cleanup_register(c->pool, s, leave, apr_pool_cleanup_null);
+    return s;
 }
 
 bool relay_engine_admit(relay_engine *e, request_rec *r, relay_job *job)
 {
     conn_rec *c = r->connection;
-    seated *s = apr_pcalloc(c->pool, sizeof(*s));
     relay_room_result why;
-    s->engine = e;
-    s->seat.files = e->loop_files + (job->kind == RELAY_NCACN_IP_TCP
-                                     ? FILES_JOINED : FILES_NATIVE);
-    relay_table_hash(e->table, job->user, strlen(job->user), &s->seat.user);
+    relay_seat seat;
+    memset(&seat, 0, sizeof(seat));
+    seat.files = e->loop_files + (job->kind == RELAY_NCACN_IP_TCP
+                                  ? FILES_JOINED : FILES_NATIVE);
+    relay_table_hash(e->table, job->user, strlen(job->user), &seat.user);
     relay_table_hash(e->table, job->address, strlen(job->address),
-                     &s->seat.address);
-    s->seat.max_per_user = job->max_per_user;
-    s->seat.max_per_address = job->max_per_address;
-    why = relay_room_take(&e->room, &s->seat, descriptor_of(c));
+                     &seat.address);
+    seat.max_per_user = job->max_per_user;
+    seat.max_per_address = job->max_per_address;
+    why = relay_room_take(&e->room, &seat, relay_conn_fd(c));
     if (why != RELAY_ROOM_OK) {
         refuse(e, r, job, why);
         return false;
     }
-    job->seat = &s->seat;
-    /* The client's descriptor lives as long as this pool. A channel is the
-     * last request of its connection. */
-    apr_pool_cleanup_register(c->pool, s, leave, apr_pool_cleanup_null);
+    /* A channel is the last request of its connection. */
+    job->seat = &keep(e, c, &seat)->seat;
+    return true;
+}
+
+bool relay_engine_seat(relay_engine *e, request_rec *r, unsigned files)
+{
+    conn_rec *c = r->connection;
+    relay_room_result why;
+    relay_seat seat;
+    if (relay_conn_get(e, c, "seat"))
+        return true;
+    memset(&seat, 0, sizeof(seat));
+    seat.files = e->loop_files + files;
+    why = relay_room_take(&e->room, &seat, relay_conn_fd(c));
+    if (why != RELAY_ROOM_OK) {
+        tell(e, r, why);
+        return false;
+    }
+    /* Nobody asks here who is silent. */
+    relay_room_heard(&e->room, &seat);
+    relay_conn_set(e, c, "seat", keep(e, c, &seat));
     return true;
 }
 

@@ -69,7 +69,9 @@ static apr_status_t destroy(void *data)
     while (b->n > 0) {
         relay_link_close(&b->greeting[--b->n].link);
     }
-    close(b->listener);
+    if (b->listener >= 0) {
+        close(b->listener);
+    }
     close(b->interrupt_fd);
     return APR_SUCCESS;
 }
@@ -92,29 +94,42 @@ static apr_status_t listen_at(int fd, const char *path)
     return APR_SUCCESS;
 }
 
+static apr_status_t open_listener(relay_broker *b, const char *path)
+{
+    apr_status_t rv;
+    b->listener = socket(AF_UNIX,
+                         SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    rv = b->listener < 0 ? errno : listen_at(b->listener, path);
+    if (rv != APR_SUCCESS && b->listener >= 0) {
+        close(b->listener);
+    }
+    return rv;
+}
+
 apr_status_t relay_broker_create(relay_broker **out, const char *dir,
                                  const relay_owner *self,
                                  relay_registry *registry, apr_pool_t *pool)
 {
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     relay_broker *b = apr_pcalloc(pool, sizeof(*b));
-    apr_status_t rv = relay_broker_path(dir, self, path, sizeof(path));
+    apr_status_t rv = APR_SUCCESS;
+    if (dir) {
+        rv = relay_broker_path(dir, self, path, sizeof(path));
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }
     b->registry = registry;
-    b->path = apr_pstrdup(pool, path);
+    b->listener = -1;
     b->interrupt_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (b->interrupt_fd < 0) {
         return errno;
     }
-    b->listener = socket(AF_UNIX,
-                         SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    rv = b->listener < 0 ? errno : listen_at(b->listener, path);
+    if (dir) {
+        b->path = apr_pstrdup(pool, path);
+        rv = open_listener(b, path);
+    }
     if (rv != APR_SUCCESS) {
-        if (b->listener >= 0) {
-            close(b->listener);
-        }
         close(b->interrupt_fd);
         return rv;
     }
@@ -316,7 +331,9 @@ void relay_broker_interrupt(relay_broker *b)
 void relay_broker_unlink(relay_broker *b)
 {
     int saved = errno;
-    unlink(b->path);
+    if (b->path) {
+        unlink(b->path);
+    }
     errno = saved;
 }
 

@@ -34,7 +34,9 @@ apr_status_t relay_broker_path(const char *dir, const relay_owner *owner,
 /* Binds the socket of child self (mode 0600) and listens; dir must exist and
  * should be 0700. APR_ENAMETOOLONG as above, or what the system says. The
  * socket is closed and its name removed with pool, which must outlive the
- * service thread; relay_broker_unlink removes the name alone. */
+ * service thread; relay_broker_unlink removes the name alone. dir NULL: there
+ * is no socket and no caller; all that is left for relay_broker_serve is to
+ * wait for relay_broker_interrupt. */
 apr_status_t relay_broker_create(relay_broker **out, const char *dir,
                                  const relay_owner *self,
                                  relay_registry *registry, apr_pool_t *pool);

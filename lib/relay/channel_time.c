@@ -81,19 +81,14 @@ rpch_msec relay_channel_role_deadline(const relay_channel *ch)
     return rpch_server_deadline(ch->role);
 }
 
-static bool is_stopped(const relay_channel *ch)
-{
-    return __atomic_load_n(&ch->engine->stopped, __ATOMIC_ACQUIRE) != 0;
-}
-
 void relay_channel_expire(relay_channel *ch, rpch_msec now)
 {
     if (ch->lingering) {
-        ch->linger_over = is_stopped(ch) || ch->stall_deadline <= now
+        ch->linger_over = relay_engine_is_stopped(ch->engine) || ch->stall_deadline <= now
             || ch->drain.last <= now;
         return;
     }
-    if (is_stopped(ch))
+    if (relay_engine_is_stopped(ch->engine))
         relay_channel_fail(ch, RPCH_E_CLOSED, RELAY_STOPPED, NULL);
     if (relay_half_deadline(&ch->half) <= now)
         relay_half_timeout(&ch->half, now);

@@ -38,7 +38,7 @@ static void *service(void *baton)
         relay_engine_pass_stop(e);
         if (__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
             break;
-        reaped = relay_table_reap(e->table, wake_survivor, e);
+        reaped = e->table ? relay_table_reap(e->table, wake_survivor, e) : 0;
         if (reaped > 0 && !__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
             RELAY_SLOG(e, APLOG_WARNING, 0, e->server, "RPX0302: %u channels "
                        "of child processes that died were taken back", reaped);
@@ -71,7 +71,8 @@ static apr_status_t child_exit(void *data)
     int i;
     relay_reactor_stop(e);
     __atomic_store_n(&e->stopping, 1, __ATOMIC_RELEASE);
-    relay_table_child_leave(e->table, &e->self);
+    if (e->table)
+        relay_table_child_leave(e->table, &e->self);
     relay_broker_unlink(e->broker);
     relay_broker_interrupt(e->broker);
     for (i = 0; i < 100 && !__atomic_load_n(&e->parked, __ATOMIC_ACQUIRE); i++)
@@ -86,6 +87,12 @@ static void pin_code(void)
         dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
 }
 
+static apr_status_t enter_table(relay_engine *e)
+{
+    relay_table_child_bury(e->table, (uint32_t)getpid());
+    return relay_table_child_enter(e->table, &e->self);
+}
+
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s)
 {
@@ -94,14 +101,13 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
     ap_mpm_query(AP_MPMQ_IS_THREADED, &threaded);
     e->threaded = threaded != AP_MPMQ_NOT_SUPPORTED;
     relay_engine_measure(e);
-    relay_table_child_bury(e->table, (uint32_t)getpid());
-    if (rv == APR_SUCCESS)
-        rv = relay_table_child_enter(e->table, &e->self);
+    if (rv == APR_SUCCESS && e->table)
+        rv = enter_table(e);
     if (rv == APR_SUCCESS)
         rv = relay_registry_create(&e->registry, e->pool);
     if (rv == APR_SUCCESS)
         rv = relay_blocks_create(&e->blocks, RELAY_BLOCKS_KEEP, e->pool);
-    if (rv == APR_SUCCESS)
+    if (rv == APR_SUCCESS && e->table)
         rv = relay_resolver_create(&e->resolver, RELAY_RESOLVER_THREADS,
                                    e->pool);
     if (rv == APR_SUCCESS)

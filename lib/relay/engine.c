@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * engine.c - what all generations of children share: the table and the
- * directory of the broker sockets, made once and kept in the process pool. A
- * child's part is in child.c.
+ * directory of the broker sockets, made once and kept in the process pool; a
+ * bare engine has neither. A child's part is in child.c.
  */
 #include "relay/engine.h"
 
@@ -168,6 +168,16 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
     return APR_SUCCESS;
 }
 
+apr_status_t relay_engine_create_bare(relay_engine **out, int module_index,
+                                      server_rec *s, apr_pool_t *pconf)
+{
+    relay_engine *e = apr_pcalloc(pconf, sizeof(*e));
+    e->module_index = module_index;
+    e->server = s;
+    *out = e;
+    return APR_SUCCESS;
+}
+
 void relay_engine_set_async(relay_engine *e, bool async)
 {
     e->async = async;
@@ -175,5 +185,7 @@ void relay_engine_set_async(relay_engine *e, bool async)
 
 void relay_engine_stats(relay_engine *e, relay_stats *out)
 {
-    relay_table_stats(e->table, out);
+    memset(out, 0, sizeof(*out));
+    if (e->table)
+        relay_table_stats(e->table, out);
 }

@@ -20,8 +20,8 @@
 
 struct relay_engine {
     int module_index;
-    relay_table *table;   /* shared by all children */
-    const char *dir;      /* of the broker sockets */
+    relay_table *table;   /* shared by all children; NULL: a bare engine */
+    const char *dir;      /* of the broker sockets; NULL likewise */
     server_rec *server;
     bool async;           /* RpcProxyAsync Auto: without a worker, if it can */
     unsigned max_channels; /* of one child; 0: as descriptors allow */
@@ -30,8 +30,8 @@ struct relay_engine {
     apr_pool_t *pool;     /* outlives the child's own cleanups */
     relay_owner self;     /* pid and nonce of this child */
     relay_registry *registry;
-    relay_broker *broker;
-    relay_resolver *resolver;
+    relay_broker *broker; /* bare: without a socket */
+    relay_resolver *resolver; /* bare: NULL */
     relay_blocks *blocks;
     relay_room room;
     unsigned loop_files;  /* descriptors that a loop needs for a channel */
@@ -58,6 +58,9 @@ void relay_engine_measure(relay_engine *e);
 
 /* The channel's first PDU has come, and it is about to be claimed. */
 void relay_engine_heard(relay_engine *e, const relay_job *job);
+
+/* Whether this child stops at once: streams are not waited for any more. */
+bool relay_engine_is_stopped(const relay_engine *e);
 
 /* The service thread, after each of its waits: a signal handler may have said
  * that the child stops at once, and cannot wake the channels. */

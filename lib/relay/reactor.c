@@ -22,7 +22,6 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
-#include <apr_portable.h>
 #include <pthread.h>
 #include <scoreboard.h>
 #include <signal.h>
@@ -33,7 +32,11 @@
 #include <util_filter.h>
 
 #include "relay/clock.h"
+#include "relay/conn.h"
 #include "relay/trim.h"
+
+/* The name of a connection's stream, for relay_conn_get. */
+#define STREAM "stream"
 
 /* A worker that does not leave its slot's mark within that time, ms, has
  * been given another one by a module: c->sbh alone tells then. */
@@ -76,11 +79,6 @@ struct relay_stream {
     unsigned turns;  /* with something to do, since it was trimmed */
 };
 
-static bool is_stopped(const relay_engine *e)
-{
-    return __atomic_load_n(&e->stopped, __ATOMIC_ACQUIRE) != 0;
-}
-
 static bool worker_has_left(relay_stream *s, rpch_msec now)
 {
     if (__atomic_load_n(&s->c->sbh, __ATOMIC_ACQUIRE) != NULL)
@@ -88,16 +86,12 @@ static bool worker_has_left(relay_stream *s, rpch_msec now)
     return s->slot == NULL || s->deadline <= now
         || __atomic_load_n(&s->slot->status, __ATOMIC_ACQUIRE)
            != SERVER_BUSY_DNS
-        || is_stopped(s->engine);
+        || relay_engine_is_stopped(s->engine);
 }
 
-/* Has the core output filter send what it can, as the MPM would. */
 static void push(conn_rec *c)
 {
-    ap_filter_t *f = c->output_filters;
-    while (f->next)
-        f = f->next;
-    if (f->frec->filter_func.out_func(f, NULL) != APR_SUCCESS)
+    if (!relay_conn_push(c))
         c->aborted = 1;
 }
 
@@ -113,7 +107,7 @@ static void end_request(relay_stream *s)
     conn_rec *c = s->c;
     request_rec *r = s->r;
     int rc;
-    if (is_stopped(s->engine))
+    if (relay_engine_is_stopped(s->engine))
         c->aborted = 1;
     rc = s->driver->end(s->what);
     s->what = NULL;
@@ -148,7 +142,7 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
     char scratch[16384];
     ssize_t n = 1;
     int i;
-    if (s->deadline <= now || is_stopped(s->engine))
+    if (s->deadline <= now || relay_engine_is_stopped(s->engine))
         return false;
     for (i = 0; i < LINGER_READS && n > 0; i++)
         n = recv(s->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
@@ -167,7 +161,7 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
     if (!c->aborted && c->data_in_output_filters)
         push(c);
     if (!c->aborted && c->data_in_output_filters
-        && now < s->deadline && !is_stopped(s->engine)) {
+        && now < s->deadline && !relay_engine_is_stopped(s->engine)) {
         want(fds, s->fd, POLLOUT);
         *at = s->deadline;
         return true;
@@ -178,8 +172,8 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
         c->aborted = 1;
         push(c);
     }
-    return !c->aborted && !is_stopped(s->engine) && start_lingering(s, now)
-        && linger(s, now, fds, at);
+    return !c->aborted && !relay_engine_is_stopped(s->engine)
+        && start_lingering(s, now) && linger(s, now, fds, at);
 }
 
 /* Buffers of requests, responses and reads stay with the connection's
@@ -273,12 +267,6 @@ static apr_status_t abandoned(void *data)
     return APR_SUCCESS;
 }
 
-static relay_stream **place(const relay_engine *e, conn_rec *c)
-{
-    return (relay_stream **)
-        &((void **)c->conn_config)[e->module_index];
-}
-
 /* A child that is stopping ends when its listener finds no connection and its
  * workers have left. A connection is counted by its worker, so the listener
  * may have found none before this one: then only the worker keeps the child.
@@ -297,7 +285,8 @@ static bool is_eligible(const relay_engine *e, const request_rec *r)
     const conn_rec *c = r->connection;
     return e->poller != NULL && c->master == NULL && c->cs != NULL
         && !c->clogging_input_filters && !c->aborted && r->main == NULL
-        && r->prev == NULL && !is_stopped(e) && !mpm_is_stopping();
+        && r->prev == NULL && !relay_engine_is_stopped(e)
+        && !mpm_is_stopping();
 }
 
 relay_stream *relay_reactor_prepare(relay_engine *e, request_rec *r)
@@ -313,7 +302,7 @@ relay_stream *relay_reactor_prepare(relay_engine *e, request_rec *r)
     s->engine = e;
     s->c = r->connection;
     s->r = r;
-    apr_os_sock_get(&s->fd, ap_get_conn_socket(s->c));
+    s->fd = relay_conn_fd(s->c);
     return s;
 }
 
@@ -327,7 +316,7 @@ int relay_reactor_submit(relay_stream *s, const relay_driver *driver,
 {
     s->driver = driver;
     s->what = what;
-    *place(s->engine, s->c) = s;
+    relay_conn_set(s->engine, s->c, STREAM, s);
     apr_pool_pre_cleanup_register(s->c->pool, s, abandoned);
     return SUSPENDED;
 }
@@ -339,7 +328,7 @@ void relay_reactor_cancel(relay_stream *s)
 
 void relay_engine_suspended(relay_engine *e, conn_rec *c)
 {
-    relay_stream *s = *place(e, c);
+    relay_stream *s = relay_conn_get(e, c, STREAM);
     if (s == NULL || s->phase != PREPARED || c->cs == NULL
         || c->cs->state != CONN_STATE_SUSPENDED)
         return;

@@ -56,6 +56,13 @@ apr_status_t relay_engine_create(relay_engine **out, int module_index,
                                  const char *runtime_dir, server_rec *s,
                                  apr_pool_t *pconf, const char **error);
 
+/* Makes a bare engine: what drives streams (reactor, loop, mailboxes, blocks,
+ * seats, the stop of a child), without table, broker and resolver, so that
+ * there are no channels and tunnels. Called in every post_config; nothing is
+ * kept. */
+apr_status_t relay_engine_create_bare(relay_engine **out, int module_index,
+                                      server_rec *s, apr_pool_t *pconf);
+
 /* Whether channels are to be served without a worker thread where MPM and
  * connection allow it (RpcProxyAsync Auto), or each in the thread of its
  * request (Off; so it is without this call). Before children are made. */
@@ -66,7 +73,8 @@ void relay_engine_set_async(relay_engine *e, bool async);
  * made. */
 void relay_engine_set_max_channels(relay_engine *e, uint32_t max);
 
-/* Starts this child's service thread, resolver and broker. */
+/* Starts this child's service thread and reactor; unless the engine is bare
+ * its resolver and broker, too. */
 apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
                                      server_rec *s);
 
@@ -75,11 +83,18 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
  * MPM without threads, which may call it in a signal handler. */
 void relay_engine_child_stopping(relay_engine *e, bool graceful);
 
-/* Finds a place for the channel that job is to become, before anything is
- * made for it; the place is given back when the connection's pool goes. False
- * when there is none, which was logged then (the full child once a minute): to
- * be answered with 6bb. */
+/* Of an engine that is not bare: finds a place for the channel that job is
+ * to become, before anything is made for it; the place is given back when
+ * the connection's pool goes. False when there is none, which was logged
+ * then (the full child once a minute): to be answered with 6bb. */
 bool relay_engine_admit(relay_engine *e, request_rec *r, relay_job *job);
+
+/* Finds a place for a stream that is no channel and needs so many descriptors,
+ * the client's included; it has no limits but the child's. The place is given
+ * back when the connection's pool goes, and a connection that has one keeps
+ * it: its next request finds it there. False when there is none, which was
+ * logged then (once a minute). Any engine. */
+bool relay_engine_seat(relay_engine *e, request_rec *r, unsigned files);
 
 /* Serves one channel request and returns what a handler returns. Answers, the
  * closing of the connection, notes and log lines are all done; when the child
@@ -96,7 +111,7 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job);
  * a request of ours goes to the reactor. */
 void relay_engine_suspended(relay_engine *e, conn_rec *c);
 
-/* Counters for the status page. */
+/* Counters for the status page; all 0 for a bare engine. */
 void relay_engine_stats(relay_engine *e, relay_stats *out);
 
 /* Writes a complete response without ErrorDocument: status line

@@ -15,51 +15,56 @@
  * served the signals that do it are blocked, but for the time in poll; there
  * they are only noted. When the request has been logged they are sent again.
  */
-#include "relay/engine.h"
-
 #include <ap_mpm.h>
-#include <apr_portable.h>
 #include <errno.h>
-#include <http_core.h>
+#include <http_config.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "relay/clock.h"
+#include "relay/conn.h"
 #include "relay/poller.h"
 
 /* What prefork's parent ends a child with. */
 static const int deadly[] = { SIGTERM, SIGHUP };
 #define DEADLY (sizeof(deadly) / sizeof(deadly[0]))
 
-/* A signal handler has no argument of ours: what it needs is the one thing in
- * lib/relay that belongs to the process. */
-static relay_engine *child;
-static struct sigaction before[DEADLY];
-static sigset_t mask_before;
-static volatile sig_atomic_t caught; /* prefork: the signal that was held */
+/* A signal handler has no argument of ours: what it needs are the two things
+ * in lib/relay that belong to the process. Each of two modules that are built
+ * of lib/relay and loaded by one httpd has its own. */
+static relay_engine *child;  /* threaded: which is stopping */
+static struct held *holding; /* prefork: since its first request of ours */
 
-static bool is_stopped(const relay_engine *e)
+bool relay_engine_is_stopped(const relay_engine *e)
 {
     return __atomic_load_n(&e->stopped, __ATOMIC_ACQUIRE) != 0;
 }
 
+static void set_stopped(relay_engine *e)
+{
+    __atomic_store_n(&e->stopped, 1, __ATOMIC_RELEASE);
+}
+
 /* ---- threaded MPMs ---- */
 
+static struct sigaction chained; /* what SIGTERM did before */
+
 /* httpd's listener thread wakes the main thread with a SIGTERM of the
- * process's own: that is no word of the parent's. */
+ * process's own: that is no word of the parent's. Behind this handler comes
+ * the one before it, be it httpd's or that of another module of ours. */
 static void stop_at_once(int sig, siginfo_t *info, void *context)
 {
     int saved = errno;
     if (info->si_pid != getpid()) {
-        __atomic_store_n(&child->stopped, 1, __ATOMIC_RELEASE);
+        set_stopped(child);
         relay_broker_interrupt(child->broker);
     }
-    if (before[0].sa_flags & SA_SIGINFO)
-        before[0].sa_sigaction(sig, info, context);
+    if (chained.sa_flags & SA_SIGINFO)
+        chained.sa_sigaction(sig, info, context);
     else
-        before[0].sa_handler(sig);
+        chained.sa_handler(sig);
     errno = saved;
 }
 
@@ -73,7 +78,7 @@ static void listen_for_stop(relay_engine *e)
         || !__atomic_compare_exchange_n(&child, &none, e, false,
                                         __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return;
-    before[0] = ours = now;
+    chained = ours = now;
     ours.sa_sigaction = stop_at_once;
     ours.sa_flags |= SA_SIGINFO;
     sigaction(SIGTERM, &ours, NULL);
@@ -85,7 +90,7 @@ void relay_engine_child_stopping(relay_engine *e, bool graceful)
     __atomic_compare_exchange_n(&e->draining, &none, relay_now(), false,
                                 __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
     if (!graceful)
-        __atomic_store_n(&e->stopped, 1, __ATOMIC_RELEASE);
+        set_stopped(e);
     if (!e->threaded || e->registry == NULL)
         return;
     if (graceful)
@@ -95,7 +100,7 @@ void relay_engine_child_stopping(relay_engine *e, bool graceful)
 
 void relay_engine_pass_stop(relay_engine *e)
 {
-    if (!e->threaded || e->stop_passed || !is_stopped(e))
+    if (!e->threaded || e->stop_passed || !relay_engine_is_stopped(e))
         return;
     e->stop_passed = true;
     relay_registry_wake_all(e->registry);
@@ -106,51 +111,80 @@ void relay_engine_pass_stop(relay_engine *e)
 
 /* ---- prefork, and every loop in a request thread ---- */
 
+/* The signals that end a child, held while requests of ours are served: of all
+ * modules that are built of lib/relay, since the next request of a connection
+ * may be another one's, and begin before the last one was logged. */
+typedef struct held {
+    unsigned requests;           /* begun, and not logged yet */
+    const request_rec *last;     /* who began last; NULL: it was logged */
+    struct sigaction before[DEADLY];
+    sigset_t mask_before;
+    volatile sig_atomic_t caught; /* the signal that came; 0: none */
+} held;
+
+#define HELD_KEY "relay-held-signals-1"
+
 /* Runs in ppoll, and nowhere else. */
 static void hold(int sig)
 {
-    caught = sig;
-    __atomic_store_n(&child->stopped, 1, __ATOMIC_RELEASE);
+    holding->caught = sig;
+}
+
+static void take_signals(held *h)
+{
+    struct sigaction ours;
+    sigset_t set;
+    size_t i;
+    sigemptyset(&set);
+    for (i = 0; i < DEADLY; i++)
+        sigaddset(&set, deadly[i]);
+    pthread_sigmask(SIG_BLOCK, &set, &h->mask_before);
+    h->caught = 0;
+    memset(&ours, 0, sizeof(ours));
+    ours.sa_handler = hold;
+    ours.sa_mask = set;
+    for (i = 0; i < DEADLY; i++)
+        sigaction(deadly[i], &ours, &h->before[i]);
+}
+
+static void give_signals_back(held *h)
+{
+    size_t i;
+    for (i = 0; i < DEADLY; i++)
+        sigaction(deadly[i], &h->before[i], NULL);
+    if (h->caught)
+        raise(h->caught);
+    pthread_sigmask(SIG_SETMASK, &h->mask_before, NULL);
 }
 
 /* The request's pool goes: its access-log line was written. */
 static apr_status_t let_go(void *data)
 {
-    size_t i;
-    for (i = 0; i < DEADLY; i++)
-        sigaction(deadly[i], &before[i], NULL);
-    child = NULL;
-    if (caught)
-        raise(caught);
-    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
+    if (holding->last == data)
+        holding->last = NULL;
+    if (--holding->requests == 0)
+        give_signals_back(holding);
     return APR_SUCCESS;
 }
 
-static void hold_signals(relay_engine *e, request_rec *r)
+static void hold_signals(request_rec *r)
 {
-    struct sigaction ours;
-    sigset_t set;
-    size_t i;
-    if (child != NULL)
+    if (holding == NULL)
+        holding = ap_retained_data_get(HELD_KEY);
+    if (holding == NULL)
+        holding = ap_retained_data_create(HELD_KEY, sizeof(*holding));
+    if (holding->last == r)
         return;
-    sigemptyset(&set);
-    for (i = 0; i < DEADLY; i++)
-        sigaddset(&set, deadly[i]);
-    pthread_sigmask(SIG_BLOCK, &set, &mask_before);
-    child = e;
-    caught = 0;
-    memset(&ours, 0, sizeof(ours));
-    ours.sa_handler = hold;
-    ours.sa_mask = set;
-    for (i = 0; i < DEADLY; i++)
-        sigaction(deadly[i], &ours, &before[i]);
-    apr_pool_cleanup_register(r->pool, e, let_go, apr_pool_cleanup_null);
+    if (holding->requests++ == 0)
+        take_signals(holding);
+    holding->last = r;
+    apr_pool_cleanup_register(r->pool, r, let_go, apr_pool_cleanup_null);
 }
 
 void relay_engine_enter_loop(relay_engine *e, request_rec *r)
 {
     if (!e->threaded)
-        hold_signals(e, r);
+        hold_signals(r);
 }
 
 /* At a hard stop the MPM closes the sockets of its workers under them, shortly
@@ -158,9 +192,7 @@ void relay_engine_enter_loop(relay_engine *e, request_rec *r)
 void relay_engine_leave_loop(relay_engine *e, request_rec *r)
 {
     conn_rec *c = r->connection;
-    apr_os_sock_t fd = -1;
-    apr_os_sock_get(&fd, ap_get_conn_socket(c));
-    if (is_stopped(e) || fd < 0)
+    if (relay_engine_is_stopped(e) || relay_conn_fd(c) < 0)
         c->aborted = 1;
 }
 
@@ -169,8 +201,9 @@ void relay_engine_leave_loop(relay_engine *e, request_rec *r)
 static void look_for_stop(relay_engine *e)
 {
     int state;
-    if (!e->threaded
-        && ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+    if (holding->caught)
+        set_stopped(e);
+    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
         && state == AP_MPMQ_STOPPING)
         relay_engine_child_stopping(e, true);
 }
@@ -179,9 +212,10 @@ int relay_engine_poll(relay_engine *e, struct pollfd *fds, unsigned n,
                       int timeout)
 {
     struct timespec t = { timeout / 1000, timeout % 1000 * 1000000L };
-    int ready = e->threaded || child == NULL
-              ? poll(fds, n, timeout)
-              : ppoll(fds, n, timeout < 0 ? NULL : &t, &mask_before);
+    int ready;
+    if (e->threaded)
+        return poll(fds, n, timeout);
+    ready = ppoll(fds, n, timeout < 0 ? NULL : &t, &holding->mask_before);
     look_for_stop(e);
     return ready;
 }

@@ -50,6 +50,25 @@ START_TEST(test_broker_create_fails)
 }
 END_TEST
 
+START_TEST(test_broker_without_directory)
+{
+    unsigned fds = open_fds();
+    apr_pool_t *own;
+    relay_broker *none;
+    apr_pool_create(&own, pool);
+    ck_assert_int_eq(relay_broker_create(&none, NULL, &self, reg, own),
+                     APR_SUCCESS);
+    ck_assert_uint_eq(open_fds(), fds + 1);
+    relay_broker_interrupt(none);
+    relay_broker_serve(none, 600000); /* would exceed the case's timeout */
+    relay_broker_serve(none, 0);
+    relay_broker_unlink(none);
+    apr_pool_destroy(own);
+    ck_assert_uint_eq(open_fds(), fds);
+    join_well();
+}
+END_TEST
+
 START_TEST(test_broker_name)
 {
     struct stat st;
@@ -323,6 +342,7 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_broker_path);
     tcase_add_test(tc, test_broker_create_fails);
+    tcase_add_test(tc, test_broker_without_directory);
     tcase_add_test(tc, test_broker_name);
     tcase_add_test(tc, test_broker_join);
     tcase_add_test(tc, test_broker_attach);
