@@ -3,8 +3,9 @@
 """Guards the layers: who may include whom, what the protocol library may
 call, and that no include cycle exists.
 
-    mod_*.c -> lib/rpcproxy -> lib/relay (httpd part) -> lib/relay (core)
-            -> lib/rpch
+    mod_*.c -> lib/rpcproxy, lib/front -> lib/relay (httpd part)
+            -> lib/relay (core) -> lib/rpch
+    lib/front -> the plain nouns of lib/rpcproxy
     tests, tools, bench -> the core of lib/relay and lib/rpch
 """
 
@@ -24,13 +25,15 @@ HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
 CORE = {"addr", "broker", "call", "chunks", "clock", "connector", "drain",
-        "half", "head", "leg", "link", "msg", "pipe", "poller",
-        "registry", "resolver", "room", "sendq", "trim", "table", "timers", "waker",
-        "writer"}
+        "half", "head", "leg", "link", "msg", "pipe", "poller", "registry",
+        "resolver", "room", "sendq", "sock", "table", "thread", "timers",
+        "trim", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"advice", "portlist", "route", "value"}
 RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,
-        "rpcproxy": 5, "mod": 6}
+        "rpcproxy": 5, "front": 5, "mod": 6}
+# The two modules' own matters: neither includes the other's.
+MODULES = {"rpcproxy", "front"}
 
 
 def noun(path):
@@ -76,10 +79,11 @@ def check_include(g, path, line, kind, name):
                   "system headers are written <...>")
         return None
     if mine != "program" and not name.startswith(
-            ("rpch/", "relay/", "rpcproxy/")):
+            ("rpch/", "relay/", "rpcproxy/", "front/")):
         g.bad(path, line, f"\"{name}\" is written without its folder")
     theirs = layer(target)
-    if theirs != "program" and RANK[theirs] > RANK[mine]:
+    if theirs != "program" and (RANK[theirs] > RANK[mine]
+                                or {mine, theirs} == MODULES):
         g.bad(path, line, f"{mine} may not include {theirs} ({name})")
     if theirs == "program" and mine != "program":
         g.bad(path, line, f"{mine} may not include tests or tools ({name})")
@@ -136,7 +140,7 @@ def main():
     sources = [f for f in sources if f != "config.h"]
     headers, modules = {}, {}
     seen = dict.fromkeys(("rpch", "core", "plain", "relay", "rpcproxy",
-                          "mod"), 0)
+                          "front", "mod"), 0)
     for path in sources:
         text = g.read(path)
         mine = layer(path)
