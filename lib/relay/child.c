@@ -13,12 +13,12 @@
  */
 #include <ap_mpm.h>
 #include <dlfcn.h>
-#include <pthread.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "relay/reactor.h"
+#include "relay/trim.h"
+#include "relay/thread.h"
 
 static void wake_survivor(void *baton, relay_ref ref, relay_dir dead,
                           const relay_peer *peer)
@@ -32,6 +32,7 @@ static void wake_survivor(void *baton, relay_ref ref, relay_dir dead,
 static void *service(void *baton)
 {
     relay_engine *e = baton;
+    relay_heap heap = { 0, 0, 0, 0 };
     unsigned reaped;
     while (!__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE)) {
         relay_broker_serve(e->broker, 1000);
@@ -42,25 +43,12 @@ static void *service(void *baton)
         if (reaped > 0 && !__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
             RELAY_SLOG(e, APLOG_WARNING, 0, e->server, "RPX0302: %u channels "
                        "of child processes that died were taken back", reaped);
+        relay_heap_look(&heap, relay_room_left(&e->room));
     }
     __atomic_store_n(&e->parked, 1, __ATOMIC_RELEASE);
     for (;;)
         pause();
     return NULL;
-}
-
-static apr_status_t start_service(relay_engine *e)
-{
-    pthread_t thread;
-    sigset_t all, before;
-    int rc;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, NULL, service, e);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0)
-        pthread_detach(thread);
-    return APR_FROM_OS_ERROR(rc);
 }
 
 /* May run in a signal handler. */
@@ -116,7 +104,7 @@ apr_status_t relay_engine_child_init(relay_engine *e, apr_pool_t *pchild,
     if (rv != APR_SUCCESS)
         return rv;
     pin_code();
-    rv = start_service(e);
+    rv = relay_thread_start(NULL, service, e);
     if (rv != APR_SUCCESS)
         return rv;
     /* The threads use what goes with pchild, also those of a child that has

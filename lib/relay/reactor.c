@@ -22,9 +22,7 @@
 #include <http_protocol.h>
 #include <http_request.h>
 #include <mpm_common.h>
-#include <pthread.h>
 #include <scoreboard.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -33,6 +31,7 @@
 
 #include "relay/clock.h"
 #include "relay/conn.h"
+#include "relay/thread.h"
 #include "relay/trim.h"
 
 /* The name of a connection's stream, for relay_conn_get. */
@@ -364,9 +363,7 @@ static void *run(void *baton)
 
 apr_status_t relay_reactor_start(relay_engine *e)
 {
-    pthread_t thread;
-    sigset_t all, before;
-    int async = 0, rc;
+    int async = 0;
     apr_status_t rv;
     if (!e->async || ap_mpm_query(AP_MPMQ_IS_ASYNC, &async) != APR_SUCCESS
         || !async)
@@ -374,15 +371,10 @@ apr_status_t relay_reactor_start(relay_engine *e)
     rv = relay_poller_create(&e->poller, e->pool);
     if (rv != APR_SUCCESS)
         return rv;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    rc = pthread_create(&thread, NULL, run, e);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc == 0)
-        pthread_detach(thread);
-    else
+    rv = relay_thread_start(NULL, run, e);
+    if (rv != APR_SUCCESS)
         e->poller = NULL;
-    return APR_FROM_OS_ERROR(rc);
+    return rv;
 }
 
 void relay_reactor_stop(relay_engine *e)

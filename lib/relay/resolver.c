@@ -14,13 +14,14 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include <apr_strings.h>
+
+#include "relay/thread.h"
 
 typedef struct answer {
     int n; /* 0: none, for the reason in error */
@@ -323,29 +324,26 @@ void relay_resolver_join(relay_resolver *r)
     unhold(r);
 }
 
-static int start_helpers(relay_resolver *r, int threads)
+static apr_status_t start_helpers(relay_resolver *r, int threads)
 {
-    sigset_t all, old;
-    int error = 0;
+    apr_status_t rv = APR_SUCCESS;
 
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    while (!error && r->nthreads < threads) {
+    while (rv == APR_SUCCESS && r->nthreads < threads) {
         hold(r);
-        error = pthread_create(&r->threads[r->nthreads], NULL, helper, r);
-        if (error)
-            unhold(r);
-        else
+        rv = relay_thread_start(&r->threads[r->nthreads], helper, r);
+        if (rv == APR_SUCCESS)
             r->nthreads++;
+        else
+            unhold(r);
     }
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return error;
+    return rv;
 }
 
 apr_status_t relay_resolver_create(relay_resolver **out, int threads,
                                    apr_pool_t *pool)
 {
     relay_resolver *r;
+    apr_status_t rv;
     int error;
 
     if (threads < 1 || threads > RELAY_RESOLVER_THREADS_MAX)
@@ -363,10 +361,10 @@ apr_status_t relay_resolver_create(relay_resolver **out, int threads,
     r->pool = pool;
     apr_pool_cleanup_register(pool, r, resolver_cleanup,
                               apr_pool_cleanup_null);
-    error = start_helpers(r, threads);
-    if (error) {
+    rv = start_helpers(r, threads);
+    if (rv != APR_SUCCESS) {
         relay_resolver_join(r);
-        return APR_FROM_OS_ERROR(error);
+        return rv;
     }
     *out = r;
     return APR_SUCCESS;
