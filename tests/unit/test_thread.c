@@ -2,6 +2,7 @@
 /* test_thread.c - relay/thread.h: threads that no signal reaches */
 #include <semaphore.h>
 #include <signal.h>
+#include <stdbool.h>
 
 #include "relay/thread.h"
 #include "rpch_test.h"
