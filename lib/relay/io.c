@@ -74,7 +74,7 @@ static void init(relay_io *io, relay_engine *e, request_rec *r, conn_rec *c)
     io->readable = true;
 }
 
-void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async)
+void relay_io_borrow(relay_io *io, relay_engine *e, request_rec *r)
 {
     init(io, e, r, r->connection);
     io->from = &r->input_filters;
@@ -82,8 +82,25 @@ void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async)
     io->body_left = body_length(r);
     io->count_in = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_in);
     io->count_out = APR_RETRIEVE_OPTIONAL_FN(ap_logio_add_bytes_out);
+    io->borrowed = true;
+}
+
+void relay_io_own(relay_io *io, bool async)
+{
     io->async = async;
-    remove_reqtimeout(r);
+    io->borrowed = io->judged_in = io->judged_out = false;
+    remove_reqtimeout(io->r);
+}
+
+void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async)
+{
+    relay_io_borrow(io, e, r);
+    relay_io_own(io, async);
+}
+
+void relay_io_begin(relay_io *io, ap_filter_t **chain)
+{
+    io->to = chain;
 }
 
 void relay_io_init_inner(relay_io *io, relay_engine *e, request_rec *r,
@@ -145,7 +162,7 @@ void relay_io_done(relay_io *io)
     apr_brigade_cleanup(io->out);
     relay_sendq_clear(&io->rest);
     /* A client that goes on sending would hold the worker for 30 s more. */
-    if (!io->inner)
+    if (!io->inner && !io->borrowed)
         apr_table_setn(io->c->notes, "short-lingering-close", "1");
     if ((io->gone && !io->refused)
         || (relay_io_blocked(io) && !io->async))

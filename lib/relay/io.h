@@ -48,6 +48,8 @@ typedef struct relay_io {
     APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_in) *count_in; /* mod_logio's */
     APR_OPTIONAL_FN_TYPE(ap_logio_add_bytes_out) *count_out;
     bool inner;               /* not the client's */
+    bool borrowed;            /* httpd has the connection back behind the
+                               * request */
     bool raw;                 /* the chains are the connection's own: an end
                                * of the stream is body_done */
     bool readable;            /* a read may bring something: do not poll */
@@ -69,6 +71,19 @@ typedef struct relay_io {
  * mod_reqtimeout's input filter out of the way; its body timer would end a
  * quiet channel. async: a reactor has the connection until its end. */
 void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async);
+
+/* Likewise for a connection that goes back to httpd behind the request:
+ * mod_reqtimeout's filter stays, and everything passes through the filters,
+ * which know then how much of the request was read. */
+void relay_io_borrow(relay_io *io, relay_engine *e, request_rec *r);
+
+/* A borrowed connection turns out to be at its last request: from here on it
+ * is as after relay_io_init. */
+void relay_io_own(relay_io *io, bool async);
+
+/* The response's head is to go through that chain of the request's filters
+ * when it is written, instead of the protocol's alone. */
+void relay_io_begin(relay_io *io, ap_filter_t **chain);
 
 /* For an inner connection, at a moment when its filters hold nothing of what
  * came: makes it non-blocking. No HTTP is known of it: what is written is all

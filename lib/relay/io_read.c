@@ -32,7 +32,7 @@ static void judge(relay_io *io)
         ap_core_input_filter_handle
     };
     io->judged_in = true;
-    io->direct_in = (io->raw || io->body_left >= 0)
+    io->direct_in = !io->borrowed && (io->raw || io->body_left >= 0)
         && relay_io_knows(io, *io->from, known, 3, "input");
 }
 

@@ -58,7 +58,8 @@ static void judge(relay_io *io)
         ap_core_output_filter_handle
     };
     io->judged_out = true;
-    io->direct_out = relay_io_knows(io, *io->to, known, 4, "output");
+    io->direct_out = !io->borrowed
+        && relay_io_knows(io, *io->to, known, 4, "output");
 }
 
 bool relay_io_blocked(const relay_io *io)
