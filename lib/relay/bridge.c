@@ -29,8 +29,6 @@
 #define READS 8
 /* Turns of one step. */
 #define TURNS 16
-/* Descriptors of a bridge. */
-#define FILES 2
 
 static const char chunk_end[] = RELAY_CHUNK_END;
 static const char last_chunk[] = RELAY_CHUNKS_END;
@@ -380,16 +378,11 @@ int relay_bridge_serve(relay_engine *e, request_rec *r, conn_rec *inner,
                        const relay_bridge_job *job)
 {
     apr_status_t rv;
-    relay_stream *s = NULL;
-    relay_bridge *b = NULL;
-    if (relay_engine_seat(e, r, FILES)) {
-        s = job->hold ? NULL : relay_reactor_prepare(e, r);
-        b = create(e, r, inner, job, relay_reactor_bell(s), &rv);
-        if (b == NULL)
-            RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0541: no descriptors for "
-                       "another stream; raise the limit of open files");
-    }
+    relay_stream *s = job->hold ? NULL : relay_reactor_prepare(e, r);
+    relay_bridge *b = create(e, r, inner, job, relay_reactor_bell(s), &rv);
     if (b == NULL) {
+        RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0541: no descriptors for another "
+                   "stream; raise the limit of open files");
         relay_reactor_cancel(s);
         job->release(job->baton, false);
         return HTTP_SERVICE_UNAVAILABLE;

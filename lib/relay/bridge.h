@@ -47,7 +47,8 @@ typedef struct relay_bridge_job {
     void *baton;
 } relay_bridge_job;
 
-/* Serves r over inner, to which the head of the request was written in full.
+/* Serves r, which has a seat (relay_engine_seat), over inner, to which the
+ * head of the request was written in full.
  * Returns what a handler returns: SUSPENDED when the reactor has it. The
  * response, the log line and release are all done by then, or behind
  * SUSPENDED. */
