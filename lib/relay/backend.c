@@ -4,13 +4,13 @@
  * connection to the server is made, the connection, and its bytes.
  */
 #include <apr_strings.h>
-#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "relay/channel.h"
 #include "relay/clock.h"
+#include "relay/sock.h"
 
 /* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
 #define RPC_TOO_BUSY 0x6bbu
@@ -262,14 +262,12 @@ static void read_once(relay_channel *ch, rpch_msec now)
 {
     uint8_t scratch[RELAY_SCRATCH];
     size_t taken, size = relay_channel_read_size(ch);
-    ssize_t n = recv(ch->server_fd, scratch, size, MSG_DONTWAIT);
+    long n = relay_sock_recv(ch->server_fd, scratch, size);
     ch->reads_left--;
     /* Less is all; whatever follows shows in the next poll. */
-    ch->server_readable = n == (ssize_t)size;
-    if (n < 0 && errno == EINTR) {
-        ch->server_readable = true;
-    } else if (n <= 0) {
-        ch->server_eof = n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+    ch->server_readable = n == (long)size;
+    if (n <= 0) {
+        ch->server_eof = n != RELAY_SOCK_NOTHING;
     } else if (!to_half(ch, scratch, (size_t)n, &taken, now)
                && relay_sendq_push(&ch->held, scratch + taken,
                                    (size_t)n - taken) != APR_SUCCESS) {
@@ -290,17 +288,7 @@ void relay_channel_read_server(relay_channel *ch, rpch_msec now)
 long relay_channel_to_server(void *baton, const struct iovec *v, int n)
 {
     relay_channel *ch = baton;
-    struct msghdr m;
-    ssize_t sent;
-    if (ch->server_fd < 0)
-        return 0;
-    memset(&m, 0, sizeof(m));
-    m.msg_iov = (struct iovec *)(uintptr_t)v;
-    m.msg_iovlen = (size_t)n;
-    sent = sendmsg(ch->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent >= 0)
-        return (long)sent;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -1;
+    return ch->server_fd < 0 ? 0 : relay_sock_send(ch->server_fd, v, n);
 }
 
 void relay_channel_flush_server_lane(relay_channel *ch)

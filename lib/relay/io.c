@@ -5,12 +5,11 @@
  */
 #include "relay/io.h"
 
-#include <apr_portable.h>
 #include <http_connection.h>
 #include <http_protocol.h>
 #include <util_filter.h>
 
-#include "relay/engine.h"
+#include "relay/conn.h"
 
 /* ap_remove_input_filter knows one chain; within a request three lead to the
  * filter. */
@@ -62,8 +61,7 @@ static void init(relay_io *io, relay_engine *e, request_rec *r, conn_rec *c)
     io->r = r;
     io->c = c;
     io->socket = ap_get_conn_socket(c);
-    io->fd = -1;
-    apr_os_sock_get(&io->fd, io->socket);
+    io->fd = relay_conn_fd(c);
     apr_socket_timeout_get(io->socket, &io->saved_timeout);
     apr_socket_timeout_set(io->socket, 0);
     io->in = apr_brigade_create(r->pool, c->bucket_alloc);

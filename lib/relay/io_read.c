@@ -11,11 +11,11 @@
  */
 #include "relay/io.h"
 
-#include <errno.h>
 #include <http_protocol.h>
 #include <mod_core.h>
-#include <sys/socket.h>
 #include <util_filter.h>
+
+#include "relay/sock.h"
 
 static void fail(relay_io *io)
 {
@@ -114,12 +114,10 @@ static size_t from_filters(relay_io *io, uint8_t *buf, size_t size)
 
 static size_t from_socket(relay_io *io, uint8_t *buf, size_t size)
 {
-    ssize_t n;
+    long n;
     if (!io->raw && io->body_left < (apr_off_t)size)
         size = (size_t)io->body_left;
-    do {
-        n = recv(io->fd, buf, size, MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
+    n = relay_sock_recv(io->fd, buf, size);
     if (n > 0) {
         io->readable = (size_t)n == size;
         if (io->count_in)
@@ -127,9 +125,9 @@ static size_t from_socket(relay_io *io, uint8_t *buf, size_t size)
         return (size_t)n;
     }
     io->readable = false;
-    if (n == 0 && io->raw)
+    if (n == RELAY_SOCK_END && io->raw)
         io->body_done = true;
-    else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+    else if (n != RELAY_SOCK_NOTHING)
         io->gone = true;
     return 0;
 }

@@ -10,13 +10,15 @@
  */
 #include "relay/io.h"
 
-#include <errno.h>
 #include <http_protocol.h>
 #include <mod_core.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <util_filter.h>
+
+#include "relay/conn.h"
+#include "relay/sock.h"
 
 /* Bytes of a TLS record. */
 #define RECORD 16384
@@ -69,14 +71,8 @@ bool relay_io_blocked(const relay_io *io)
 
 void relay_io_push(relay_io *io)
 {
-    ap_filter_t *f = io->c->output_filters;
     io->full = false;
-    if (!io->c->data_in_output_filters)
-        return;
-    while (f->next)
-        f = f->next;
-    if (f->frec->filter_func.out_func(f, NULL) != APR_SUCCESS
-        || io->c->aborted)
+    if (io->c->data_in_output_filters && !relay_conn_push(io->c))
         io->gone = true;
 }
 
@@ -94,15 +90,6 @@ static void pass(relay_io *io)
         relay_io_push(io);
 }
 
-static size_t sum(const struct iovec *v, int n)
-{
-    size_t len = 0;
-    int i;
-    for (i = 0; i < n; i++)
-        len += v[i].iov_len;
-    return len;
-}
-
 /* mod_ssl writes each of its records by itself; while corked they leave as one
  * segment where that is large enough, and wake their receiver once. */
 static void cork(const relay_io *io, int on)
@@ -116,7 +103,7 @@ static void cork(const relay_io *io, int on)
 static long to_filters(relay_io *io, const struct iovec *v, int n)
 {
     size_t room = io->batch, at = 0, len;
-    bool many = sum(v, n) > RECORD;
+    bool many = relay_sock_total(v, n) > RECORD;
     long taken = 0;
     int i = 0;
     if (many)
@@ -145,26 +132,19 @@ static long to_filters(relay_io *io, const struct iovec *v, int n)
 
 static long to_socket(relay_io *io, const struct iovec *v, int n)
 {
-    struct msghdr m;
-    ssize_t sent;
-    memset(&m, 0, sizeof(m));
-    m.msg_iov = (struct iovec *)(uintptr_t)v;
-    m.msg_iovlen = (size_t)n;
-    do {
-        sent = sendmsg(io->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
+    long sent = relay_sock_send(io->fd, v, n);
+    if (sent < 0) {
         io->gone = true;
         return -1;
     }
-    io->full = sent < (ssize_t)sum(v, n);
-    if (sent <= 0)
+    io->full = sent < (long)relay_sock_total(v, n);
+    if (sent == 0)
         return 0;
     if (!io->inner)
         io->r->bytes_sent += sent;
     if (io->count_out)
         io->count_out(io->c, sent);
-    return (long)sent;
+    return sent;
 }
 
 long relay_io_write(relay_io *io, const struct iovec *v, int n)

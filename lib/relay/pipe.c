@@ -2,6 +2,8 @@
 /* pipe.c - a queue before a sink */
 #include "relay/pipe.h"
 
+#include "relay/sock.h"
+
 /* Pieces of the queue that are given at once. */
 #define QUEUED 16
 
@@ -13,15 +15,6 @@ void relay_pipe_init(relay_pipe *p, relay_sink_fn *sink, void *baton,
     p->baton = baton;
     p->broken = p->progress = false;
     p->stall_deadline = RPCH_NEVER;
-}
-
-static size_t sum(const struct iovec *v, int n)
-{
-    size_t len = 0;
-    int i;
-    for (i = 0; i < n; i++)
-        len += v[i].iov_len;
-    return len;
 }
 
 /* Bytes that the sink takes now. */
@@ -61,11 +54,11 @@ apr_status_t relay_pipe_push(relay_pipe *p, const struct iovec *v, int n)
     int i, count;
     while (!p->broken && !with_new) {
         count = relay_sendq_view(&p->queue, all, QUEUED);
-        bytes = sum(all, count);
+        bytes = relay_sock_total(all, count);
         with_new = bytes == p->queue.bytes;
         for (i = 0; with_new && i < n; i++)
             all[count++] = v[i];
-        bytes = sum(all, count);
+        bytes = relay_sock_total(all, count);
         taken = give(p, all, count);
         old = taken < p->queue.bytes ? taken : p->queue.bytes;
         relay_sendq_drop(&p->queue, old);

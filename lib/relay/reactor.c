@@ -31,6 +31,7 @@
 
 #include "relay/clock.h"
 #include "relay/conn.h"
+#include "relay/sock.h"
 #include "relay/thread.h"
 #include "relay/trim.h"
 
@@ -139,14 +140,13 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
                    rpch_msec *at)
 {
     char scratch[16384];
-    ssize_t n = 1;
+    long n = 1;
     int i;
     if (s->deadline <= now || relay_engine_is_stopped(s->engine))
         return false;
     for (i = 0; i < LINGER_READS && n > 0; i++)
-        n = recv(s->fd, scratch, sizeof(scratch), MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK
-                   && errno != EINTR))
+        n = relay_sock_recv(s->fd, scratch, sizeof(scratch));
+    if (n < 0)
         return false;
     want(fds, s->fd, POLLIN);
     *at = s->deadline;

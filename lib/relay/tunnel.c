@@ -12,11 +12,11 @@
  */
 #include "relay/tunnel.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "relay/clock.h"
+#include "relay/sock.h"
 #include "relay/trace.h"
 
 /* Reads of one step, before another connection has its turn. */
@@ -37,24 +37,12 @@ static void log_machine(void *baton, int level, const char *what,
 static long to_server(void *baton, const struct iovec *v, int n)
 {
     relay_tunnel *t = baton;
-    struct msghdr m;
-    ssize_t sent;
-    size_t len = 0;
-    int i;
-    for (i = 0; i < n; i++)
-        len += v[i].iov_len;
-    memset(&m, 0, sizeof(m));
-    m.msg_iov = (struct iovec *)(uintptr_t)v;
-    m.msg_iovlen = (size_t)n;
-    sent = sendmsg(t->server_fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-    t->server_full = sent < (ssize_t)len;
+    long sent = relay_sock_send(t->server_fd, v, n);
+    t->server_full = sent < (long)relay_sock_total(v, n);
     t->moved = t->moved || sent > 0;
-    if (sent >= 0)
-        return (long)sent;
-    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
-        return 0;
-    t->server_readable = true;
-    return -1;
+    if (sent < 0)
+        t->server_readable = true;
+    return sent;
 }
 
 static long to_client(void *baton, const struct iovec *v, int n)
@@ -223,16 +211,13 @@ static void read_server(relay_tunnel *t, rpch_msec now)
 {
     uint8_t scratch[RELAY_SCRATCH];
     size_t size;
-    ssize_t n;
+    long n;
     while (t->reads_left > 0 && reads_server(t) && t->server_readable) {
         size = t->m.core.state == RPCH_MIXED_LEGACYW ? 1 : sizeof(scratch);
-        n = recv(t->server_fd, scratch, size, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        t->server_readable = n == (ssize_t)size;
+        n = relay_sock_recv(t->server_fd, scratch, size);
+        t->server_readable = n == (long)size;
         if (n <= 0) {
-            t->server_eof = n == 0
-                         || (errno != EAGAIN && errno != EWOULDBLOCK);
+            t->server_eof = n != RELAY_SOCK_NOTHING;
             continue;
         }
         t->moved = true;
