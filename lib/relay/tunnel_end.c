@@ -63,7 +63,7 @@ static void expire_drain(relay_tunnel *t, rpch_msec now)
 
 void relay_tunnel_expire(relay_tunnel *t, rpch_msec now)
 {
-    if (__atomic_load_n(&t->engine->stopped, __ATOMIC_ACQUIRE))
+    if (relay_engine_is_stopped(t->engine))
         relay_tunnel_fail(t, RPCH_E_CLOSED, RELAY_STOPPED, NULL);
     rpch_mixed_timeout(&t->m, now);
     if (relay_drain_deadline(&t->drain) <= now)
