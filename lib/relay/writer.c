@@ -321,7 +321,7 @@ static bool write_rpc(relay_writer *w, int *status, rpch_msec now)
     return n > 0 && *status == RPCH_OK;
 }
 
-static int pump(relay_writer *w, rpch_msec now)
+int relay_writer_flush(relay_writer *w, rpch_msec now)
 {
     int status = RPCH_OK;
     while (!w->full && !w->broken) {
@@ -354,7 +354,7 @@ int relay_writer_commit(relay_writer *w, rpch_msec now)
     int i, status;
     if (w->spans == 0)
         return RPCH_OK;
-    status = pump(w, now);
+    status = relay_writer_flush(w, now);
     for (i = 0; i < w->spans && status == RPCH_OK; i++)
         status = queue(w, w->span[i].iov_base, w->span[i].iov_len);
     w->spans = 0;
@@ -393,11 +393,6 @@ int relay_writer_pass(relay_writer *w, const rpch_step *step, rpch_msec now)
         return queue(w, step->pass, step->pass_len);
     remember(w, step->pass, step->pass_len);
     return w->chunk ? RPCH_OK : relay_writer_commit(w, now);
-}
-
-int relay_writer_flush(relay_writer *w, rpch_msec now)
-{
-    return pump(w, now);
 }
 
 bool relay_writer_pending(const relay_writer *w)
