@@ -100,7 +100,7 @@ static const char *read_codings(const char *s, coding *last)
         *last = same(s, n, "chunked") ? CHUNKED
             : same(s, n, "identity") ? IDENTITY : OTHER;
         s = skip_blanks(s + n);
-        if (n == 0 || (*s && *s != ','))
+        if (*s && *s != ',')
             return "the Transfer-Encoding of the response cannot be read";
     }
 }

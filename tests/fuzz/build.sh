@@ -42,7 +42,10 @@ esac
 
 flags="$flags -std=gnu99 -Wall -Wextra -Wno-unused-parameter -I$root/lib"
 sources="$root/lib/rpch/*.c $root/lib/relay/msg.c"
-[ ! -f "$root/lib/relay/leg.c" ] || sources="$sources $root/lib/relay/leg.c"
+for noun in leg head head_fields chunks; do
+    [ ! -f "$root/lib/relay/$noun.c" ] ||
+        sources="$sources $root/lib/relay/$noun.c"
+done
 objects=
 for source in $sources; do
     object=$folder/$(basename "$source" .c).o

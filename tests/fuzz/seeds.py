@@ -29,6 +29,22 @@ PORTS = ("mail:593;mail:6001-6004", "mail:100-5000;*:593",
 NAMES = ("mail", "mail.example.com", "0f1e@example.com", "2001:db8::1",
          "database7", "MAIL")
 
+HEADS = (b"HTTP/1.1 200 Success\r\nContent-Type: application/rpc\r\n"
+         b"Content-Length: 1073741824\r\n\r\n",
+         b"HTTP/1.0 503 RPC Error: 6ba\r\n\r\nbody",
+         b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM\r\n"
+         b"WWW-Authenticate: Basic realm=\"rpc\"\r\nContent-Length: 0\r\n"
+         b"Connection: keep-alive, close\r\n\r\n",
+         b"\r\n\nHTTP/1.1 200\nA: b\n  c\n\td\nE:\n f\nG : h\n\n",
+         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity, chunked\r\n"
+         b"Content-Length: 5, 5\r\n\r\n"
+         b"5;a=b\r\nhello\r\n00A  \r\n0123456789\r\n0\r\nX: y\r\n\r\n",
+         b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: gzip\r\n\r\n",
+         b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 101 + b"\r\n")
+CHUNKS = (b"0\r\n\r\nrest", b"4000000000000000\r\nabc", b"1\r\nab",
+          b"3;x\r\nabc\r\n0\r\nA: b\r\nC: d\r\n\r\n",
+          b"1f4\r\n" + b"x" * 500 + b"\r\n0\r\n\r\n")
+
 
 def vectors():
     """(name, bytes) of each PDU of the vectors."""
@@ -111,6 +127,16 @@ def seeds(target):
         for _, stream in captures():
             yield b"\0\2" + stream
             yield b"\1\3ncacn_http/1.0" + stream
+    elif target == "observer":
+        for _, pdu in vectors():
+            yield b"\0" + pdu
+        for _, stream in captures():
+            yield b"\3" + stream
+    elif target == "head":
+        for i, head in enumerate(HEADS):
+            yield bytes((2 * (i % 2), i)) + head
+        for i, chunks in enumerate(CHUNKS):
+            yield bytes((1, i)) + chunks
     elif target == "rts":
         for i, (_, pdu) in enumerate(vectors()):
             yield b"\0" + pdu
