@@ -38,14 +38,23 @@ typedef struct asked {
     const char *target;
 } asked;
 
+static bool has_no_body(const front_body *b)
+{
+    return !b->chunked && b->length == 0;
+}
+
 /* Answers with status and a line of text, without ErrorDocument, and without
  * waiting for a body: the client may wait for this answer. */
 static int refuse(const asked *q, int status, const char *text)
 {
-    bool empty = !q->body.chunked && q->body.length == 0;
     return relay_answer(q->r, status, ap_get_status_line(status), "text/plain",
-                        text, strlen(text), !empty
+                        text, strlen(text), !has_no_body(&q->body)
                         || q->r->connection->keepalive == AP_CONN_CLOSE);
+}
+
+static bool is_echo(const front_body *b)
+{
+    return !b->chunked && b->length <= ECHO_BODY_MAX;
 }
 
 /* A body of which httpd must not wait for the rest. */
@@ -76,7 +85,7 @@ static void send_continue(const asked *q)
     const char *line = r->status_line;
     if (!r->expecting_100)
         return;
-    if (!q->body.chunked && q->body.length == 0) {
+    if (has_no_body(&q->body)) {
         r->expecting_100 = 0;
         return;
     }
@@ -112,10 +121,8 @@ static void release(void *baton, bool reusable)
  * a short answer behind which the client goes on with the connection? */
 static bool has_short_answer(const asked *q)
 {
-    if (is_long(&q->body))
-        return false;
-    return q->body.length <= ECHO_BODY_MAX
-        || front_credentials_go_on(&q->who.passed);
+    return is_echo(&q->body)
+        || (!is_long(&q->body) && front_credentials_go_on(&q->who.passed));
 }
 
 /* Who asks, for log lines. What the client says of itself is not checked
@@ -144,7 +151,7 @@ static relay_bridge_job *make_job(asked *q, const proxy_server_conf *conf)
     job->idle_timeout = (rpch_msec)front_get(dir, FRONT_IDLE_TIMEOUT);
     job->stall_timeout = (rpch_msec)front_get(dir, FRONT_STALL_TIMEOUT);
     job->drain_timeout = (rpch_msec)front_get(dir, FRONT_DRAIN_TIMEOUT);
-    job->observe = m && m->rpc;
+    job->observe = m && m->rpc && !is_echo(&q->body);
     job->strict = front_get(dir, FRONT_STRICT) != 0;
     job->hold = has_short_answer(q);
     job->chunked = q->body.chunked;
@@ -250,8 +257,12 @@ int front_request_serve(request_rec *r, proxy_worker *worker,
     if (!relay_engine_seat(front_engine(), r, FILES))
         return relay_answer_error(r, RPC_TOO_BUSY, false);
     status = connect_and_ask(q, worker, conf);
-    if (status != OK)
+    if (status != OK) {
+        /* or the error would wait for the body, as the client may for it */
+        if (!has_no_body(&q->body))
+            r->connection->keepalive = AP_CONN_CLOSE;
         return status;
+    }
     if (q->method)
         apr_table_setn(r->subprocess_env, "RPC_CHANNEL", q->method->channel);
     send_continue(q);
