@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks of mod_rpcproxy beside HAProxy (tcp mode), stock httpd with
-mod_proxy_connect, direct TCP, and the module's own request-thread loop, all in
-one run.
+mod_proxy_connect, direct TCP, and the module's own request-thread loop, and of
+mod_proxy_rpch beside mod_proxy_http and HAProxy (http mode), all in one run.
 
-    make bench         the short form, about five minutes
+    make bench         the short form, about seven minutes
     make bench-full    everything, with 25,000 TLS channels at its end
 
 Prints one table: medians over the rounds, their spread (largest - smallest,
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import cases
+import cases_front
 import cases_idle
 import load
 import proc
@@ -35,6 +36,9 @@ GROUPS = {
     "bulk": cases.all_bulk,
     "call": cases.all_calls,
     "setup": cases.all_setup,
+    "front-idle": cases_front.all_idle,
+    "front-bulk": cases_front.all_bulk,
+    "front-call": cases_front.all_calls,
     "get": cases_idle.all_gets,
     "growth": cases_idle.all_growth,
     "many": cases_idle.all_many,
@@ -46,8 +50,8 @@ def read_options():
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true")
-    parser.add_argument("--only", nargs="+", choices=list(GROUPS),
-                        help="groups of cases")
+    parser.add_argument("--only", nargs="+", choices=[*GROUPS, "front"],
+                        help="groups of cases; front: all of that name")
     parser.add_argument("--rounds", type=int, help="instead of the plan's")
     parser.add_argument("--many", type=int,
                         help="virtual connections of the great run")
@@ -65,7 +69,8 @@ def plan_of(options):
     changes = {}
     if options.rounds:
         changes.update(rounds=options.rounds, call_rounds=options.rounds,
-                       setup_rounds=options.rounds, shares=())
+                       setup_rounds=options.rounds,
+                       front_rounds=options.rounds, shares=())
     if options.many:
         changes["many"] = options.many
     return type(plan)(**{**plan.__dict__, **changes})

@@ -33,23 +33,27 @@ class Plan:
     paced_rate: int = 500
     setup_seconds: float = 1.0
     setup_rounds: int = 2
+    front_rounds: int = 4
+    front_idle_rounds: int = 1
     idle_connections: int = 2000
     idle_seconds: float = 1.0
     growth: tuple = (100, 1000)
     growth_seconds: float = 3.0
     get_seconds: int = 1            # of one stretch of GETs
     many: int = 0                   # of the great run; 0: as time allows
-    seconds: int = 285              # in which the short form is to end
+    seconds: int = 405              # in which the short form is to end
     #: Group -> seconds after the start from which it has one round only, so
     #: that the short form ends in its time on a slow machine, too.
     shares: tuple = (("idle", 60), ("bulk", 170), ("call", 235),
-                     ("setup", 245))
+                     ("setup", 245), ("front-bulk", 310), ("front-call", 365))
 
 
 SHORT = Plan()
 FULL = Plan(name="full", rounds=7, other_rounds=3, other_connections=(1, 64),
-            bulk_bytes=1_000_000_000, call_rounds=9, call_seconds=2, call_many=Plan.call_sizes, call_many_rounds=3,
-            setup_seconds=4, setup_rounds=5, idle_connections=1500,
+            bulk_bytes=1_000_000_000, call_rounds=9, call_seconds=2,
+            call_many=Plan.call_sizes, call_many_rounds=3, setup_seconds=4,
+            setup_rounds=5, front_rounds=7, front_idle_rounds=3,
+            idle_connections=1500,
             idle_seconds=10, growth=(100, 1000, 10000), growth_seconds=20,
             get_seconds=10, many=12500, shares=())
 

@@ -14,13 +14,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import bench          # noqa: E402
 import cases          # noqa: E402
+import cases_front    # noqa: E402
 import cases_idle     # noqa: E402
 import load           # noqa: E402
 import proc           # noqa: E402
 import report         # noqa: E402
 import servers        # noqa: E402
+import servers_front  # noqa: E402
 import soak_watch     # noqa: E402
 import stats          # noqa: E402
+import ways           # noqa: E402
 
 
 class Arithmetic(unittest.TestCase):
@@ -176,6 +179,53 @@ class Servers(unittest.TestCase):
         options = mock.Mock(full=True, rounds=2, many=10)
         plan = bench.plan_of(options)
         self.assertEqual((plan.rounds, plan.many, plan.name), (2, 10, "full"))
+
+
+class Fronts(unittest.TestCase):
+    def test_goals_of_rates_and_of_costs(self):
+        self.assertEqual(cases_front.goal("mbps", "mod_proxy_http"),
+                         {"at_least": 1.0})
+        self.assertEqual(cases_front.goal("cpu", "haproxy-http"),
+                         {"at_most": 1.2})
+        rate = cases_front.goal("per-second", "haproxy-http")
+        row = stats.Row("a", [100.0], [119.0], "b", **rate)
+        self.assertEqual(row.verdict(), "yes")
+        row = stats.Row("a", [100.0], [121.0], "b", **rate)
+        self.assertEqual(row.verdict(), "no")
+
+    def test_a_round_has_a_row_for_each_peer(self):
+        many = cases.Bench(None, None, cases.SHORT)
+        got = {name: {"cpu": n} for n, name in
+               enumerate(("front", *cases_front.PEERS), 1)}
+        cases_front.add(many, "x", got, ("cpu",))
+        self.assertEqual({case: row.ratio() for case, row in
+                          many.rows.items()},
+                         {"x-cpu": 1 / 2, "x-cpu-vs-mod_proxy_http": 1 / 3})
+
+    def test_what_is_added_is_beyond_the_inner_proxy(self):
+        many = cases.Bench(None, None, cases.SHORT)
+        got = {name: {"median-us": 10.0 * n} for n, name in
+               enumerate(("front", *cases_front.PEERS), 2)}
+        cases_front.add_added(many, "x", got, {"median-us": 10.0})
+        self.assertEqual(many.rows["x-added"].ours, [10.0])
+        self.assertEqual(many.rows["x-added-vs-mod_proxy_http"].reference,
+                         [30.0])
+
+    def test_all_are_fronts_that_ways_know(self):
+        self.assertEqual(set(ways.FRONTS), {"front", *cases_front.PEERS})
+
+    def test_a_worker_for_each_request_of_mod_proxy_http(self):
+        rig = mock.Mock()
+        with mock.patch.object(servers_front.FrontHttpd, "__init__") as init:
+            servers_front.StockHttpd(rig, 7, cases_front.FEW)
+        shape = init.call_args[0][2]
+        self.assertGreater(shape.children * shape.threads,
+                           2 * cases_front.FEW)
+
+    def test_front_is_the_name_of_several_groups(self):
+        some = cases.Bench(None, None, cases.SHORT, ["front"])
+        self.assertEqual([g for g in bench.GROUPS if some.wants(g)],
+                         ["front-idle", "front-bulk", "front-call"])
 
 
 def line(text, level="warn", module="rpcproxy"):

@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import proc
@@ -58,6 +58,11 @@ def loop_shape(channels):
     return Shape(children=children, threads=threads, factor=2,
                  connections=channels // 2, use_async="Off",
                  spare=2 * children)
+
+
+def with_modules(shape, names):
+    """The same shape with more modules."""
+    return replace(shape, modules=(*shape.modules, *names))
 
 
 BASE = """ServerRoot {dir}
@@ -171,10 +176,7 @@ class Httpd:
         for window in (256, 64):
             for tls in (False, True):
                 text.append(self._vhost(tls, window))
-        text.append(f"Listen 127.0.0.1:{self.status_port}\n"
-                    '<Location "/rpcproxy-status">\n'
-                    "    SetHandler rpcproxy-status\n"
-                    "    Require all granted\n</Location>\n")
+        text.append(self._status())
         (d / "httpd.conf").write_text("".join(text))
 
     def _module(self):
@@ -190,6 +192,13 @@ class Httpd:
         if self.shape.drain:
             lines.append(f"RpcProxyDrainTimeout {self.shape.drain}")
         return lines + list(self.shape.lines)
+
+    def _status(self):
+        """The module's status page."""
+        return (f"Listen 127.0.0.1:{self.status_port}\n"
+                '<Location "/rpcproxy-status">\n'
+                "    SetHandler rpcproxy-status\n"
+                "    Require all granted\n</Location>\n")
 
     def _vhost(self, tls, window):
         port = self.ports.of(tls, window)
@@ -284,17 +293,19 @@ HAPROXY = """global
     group {group}
     ssl-default-bind-options ssl-min-ver TLSv1.3
     ssl-default-bind-ciphersuites {cipher}
-defaults
+"""
+
+HAPROXY_TCP = """defaults
     mode tcp
     timeout connect 10s
     timeout client 1h
     timeout server 1h
 listen plain
     bind 127.0.0.1:{plain} backlog 4096
-    server raw 127.0.0.1:{raw}
+    server raw 127.0.0.1:{inner}
 listen tls
     bind 127.0.0.1:{tls} ssl crt {pem} backlog 4096
-    server raw 127.0.0.1:{raw}
+    server raw 127.0.0.1:{inner}
 """
 
 
@@ -302,8 +313,9 @@ class Haproxy:
     """HAProxy in tcp mode, TLS ended, before the back end's raw port."""
 
     name = "haproxy-tcp"
+    SECTIONS = HAPROXY_TCP
 
-    def __init__(self, rig, raw_port):
+    def __init__(self, rig, inner_port):
         self.rig = rig
         self.program = rig_.need_program("haproxy", "haproxy")
         self.ports = Ports(rig.ports.new(), rig.ports.new())
@@ -314,13 +326,14 @@ class Haproxy:
         user, group = OWNER.split(":")
         # Two descriptors for each connection, and some for itself.
         limit = min(120000, rig_.raise_descriptor_limit())
-        self.conf.write_text(HAPROXY.format(
-            maxconn=(limit - 200) // 2, user=user, group=group, cipher=CIPHER, plain=self.ports.plain,
-            tls=self.ports.tls, raw=raw_port, pem=rig.dir / "both.pem"))
+        self.conf.write_text((HAPROXY + self.SECTIONS).format(
+            maxconn=(limit - 200) // 2, user=user, group=group,
+            cipher=CIPHER, plain=self.ports.plain, tls=self.ports.tls,
+            inner=inner_port, pem=rig.dir / "both.pem"))
 
     def start(self):
         self.process = self.rig.start(
-            "haproxy", [self.program, "-db", "-f", self.conf])
+            self.name, [self.program, "-db", "-f", self.conf])
         self.process.wait_ready(lambda: rig_.can_connect(self.ports.plain)
                                 and rig_.can_connect(self.ports.tls))
         return self

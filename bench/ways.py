@@ -9,6 +9,10 @@ is idle costs nothing, and rounds can alternate between them.
 import load
 import rig as rig_
 import servers
+import servers_front
+
+#: What ends TLS before an inner RPC proxy, which is the way "ours".
+FRONTS = ("front", "mod_proxy_http", "haproxy-http")
 
 
 class Way:
@@ -48,21 +52,29 @@ class Ways:
     def get(self, name, connections=64):
         """The way of that name. connections is what a server that holds a
         worker for each must be able to hold."""
-        if name == "threads":
-            name = f"threads-{connections}"
-        if name not in self.made:
-            self.made[name] = self._make(name, connections)
-        return self.made[name]
+        key = name
+        if name in ("threads", "mod_proxy_http"):
+            key = f"{name}-{connections}"
+        if key not in self.made:
+            self.made[key] = self._make(name, connections)
+        return self.made[key]
+
+    def inner_port(self):
+        """Where the inner proxy of all fronts listens."""
+        return self.get("ours").server.ports.plain
 
     def _make(self, name, connections):
         if name == "ours":
             return Way(name, "rpch", servers.Httpd(self.rig).start(),
                        self.backends)
-        if name.startswith("threads"):
+        if name == "threads":
             shape = servers.loop_shape(2 * connections)
-            return Way("threads", "rpch",
-                       servers.Httpd(self.rig, shape, name).start(),
+            return Way(name, "rpch",
+                       servers.Httpd(self.rig, shape,
+                                     f"{name}-{connections}").start(),
                        self.backends)
+        if name in FRONTS:
+            return self.front(name, connections)
         if name == "haproxy-tcp":
             raw = self.backends(256)[0].port
             return Way(name, "raw", servers.Haproxy(self.rig, raw).start(),
@@ -74,6 +86,12 @@ class Ways:
         if name == "direct":
             return Way(name, "raw", None, self.backends)
         raise rig_.Failed(f"no way is called {name}")
+
+    def front(self, name, connections):
+        """A way of its own through a new front."""
+        server = servers_front.make(name, self.rig, self.inner_port(),
+                                    connections)
+        return Way(name, "rpch", server.start(), self.backends)
 
     def drop(self, name):
         """Ends the server of a way."""
