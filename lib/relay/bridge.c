@@ -208,12 +208,14 @@ static void take_events(relay_bridge *b, const short *revents)
             relay_fd_close(fd); /* nobody joins a bridge */
 }
 
-/* Once around all parts; true when something may move again. */
+/* Once around all parts; true when something may move again. The client comes
+ * first: an answer that is there already would end a request whose empty body
+ * nobody has looked at, and with it the connection. */
 static bool turn(relay_bridge *b)
 {
     b->moved = false;
-    relay_bridge_read_inner(b);
     read_client(b);
+    relay_bridge_read_inner(b);
     relay_pipe_flush(&b->up);
     if (b->phase != RELAY_BRIDGE_ASKED)
         relay_pipe_flush(&b->down);
