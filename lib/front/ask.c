@@ -137,6 +137,7 @@ static apr_table_t *fields_of(const request_rec *r, const front_identity *who)
     apr_table_t *t = apr_table_copy(r->pool, r->headers_in);
     apr_table_unset(t, TLS_1);
     apr_table_unset(t, TLS_2);
+    apr_table_unset(t, "Proxy-Authorization"); /* to us, if to anybody */
     if (who->replaced)
         apr_table_unset(t, "Authorization");
     if (who->drop)
