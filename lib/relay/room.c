@@ -96,6 +96,12 @@ void relay_room_leave(relay_room *room, relay_seat *seat)
     relay_room_heard(room, seat);
     __atomic_sub_fetch(&room->promised, seat->files, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&room->taken, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&room->left, 1, __ATOMIC_RELAXED);
+}
+
+unsigned relay_room_left(const relay_room *room)
+{
+    return __atomic_load_n(&room->left, __ATOMIC_RELAXED);
 }
 
 bool relay_room_tell(relay_room *room, rpch_msec now, unsigned *untold)

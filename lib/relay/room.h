@@ -28,6 +28,7 @@ typedef struct relay_room {
     uint64_t files;    /* descriptors that channels may have together */
     uint64_t ceiling;  /* descriptors from this number on are httpd's own */
     unsigned taken;    /* atomic: channels */
+    unsigned left;     /* atomic: channels that have ended, in all */
     uint64_t promised; /* atomic: their descriptors, those to come included */
     /* atomic: silent requests by user (0) and by address (1), each counted in
      * two places that its hash chooses; the smaller one is believed. */
@@ -75,6 +76,10 @@ void relay_room_heard(relay_room *room, relay_seat *seat);
 
 /* Gives a seat back; heard or not. */
 void relay_room_leave(relay_room *room, relay_seat *seat);
+
+/* How many seats were given back since the beginning, those that were refused
+ * included; wraps. Any thread. */
+unsigned relay_room_left(const relay_room *room);
 
 /* Counts a refusal; true when it is to be told, with the number of those that
  * were not told since the last one in *untold. now: of relay_now(). */

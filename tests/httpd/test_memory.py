@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a channel whose peer takes nothing may hold: its window and 64 kB,
 more than an idle one. Measured over many in one child, against as many that
-are idle."""
+are idle. And what a child keeps when its channels have ended."""
 
 import contextlib
 import re
@@ -32,12 +32,10 @@ def private(pid):
 
 
 @pytest.fixture
-def measured(scratch, certs, log, tls):
-    """measured(target, work, ...): what a child of its own holds more when
-    CONNECTIONS connections to target are open and work(client) was done with
-    all of them, in bytes for each."""
+def running(scratch, certs, log):
+    """running(conf): a server of its own, that ends with the context."""
     @contextlib.contextmanager
-    def running(conf):
+    def start(conf):
         server = Httpd(scratch, certs, conf)
         server.start()
         log.watch(server)
@@ -46,7 +44,14 @@ def measured(scratch, certs, log, tls):
         finally:
             server.wait_idle()
             server.stop()
+    return start
 
+
+@pytest.fixture
+def measured(running, tls):
+    """measured(target, work, ...): what a child of its own holds more when
+    CONNECTIONS connections to target are open and work(client) was done with
+    all of them, in bytes for each."""
     def get(route, work, secure, window=65536, location=()):
         conf = Conf(children=1, ports=("back:1",), routes=(route,),
                     location=("RpcProxyMaxPerUser 0", *location),
@@ -134,3 +139,25 @@ def test_server_that_reads_nothing(measured, backs, window):
     bound = (int(window[:-1]) + 64) * KIB
     assert full - idle <= bound, (idle, full)
     assert full - idle >= 8 * KIB, "nothing was measured"
+
+
+def test_memory_comes_back(running, tls, rpch_server):
+    """When channels have ended and the child is quiet, it gives back what
+    malloc would keep: three quarters of what they had."""
+    route = f"back:1 to=127.0.0.1:{rpch_server.http_port}"
+    conf = Conf(children=1, ports=("back:1",), routes=(route,),
+                location=("RpcProxyMaxPerUser 0",),
+                server=ONE_CHILD)
+    with running(conf) as server:
+        pid = server.children()[0]
+        with contextlib.ExitStack() as clients:
+            before = private(pid)
+            for _ in range(4 * CONNECTIONS):
+                client = clients.enter_context(
+                    RawClient(server.address(True), "back:1", tls))
+                client.open()
+            most = private(pid) - before
+        server.wait_idle()
+        env.wait_until(lambda: private(pid) - before < most / 4,
+                       "memory to come back", timeout=60)
+        assert server.children() == [pid]

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_trim.c - free blocks go back to the system, used ones stay */
+/* test_trim.c - free blocks go back to the system, used ones stay; and when a
+ * child's heap is trimmed */
 #include <apr_allocator.h>
 #include <apr_general.h>
 #include <check.h>
 #include <errno.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -109,6 +114,123 @@ START_TEST(test_trim_keeps_again)
 }
 END_TEST
 
+/* A second of a child's life, in which it used so much CPU time, in us; true
+ * when its heap is due at the end of it. */
+static bool pass_second(relay_heap *h, unsigned ended, unsigned cpu)
+{
+    static uint64_t used;
+    static rpch_msec now = 1000;
+    used += cpu;
+    now += 1000;
+    return relay_heap_is_due(h, ended, used, now);
+}
+
+START_TEST(test_trim_heap_when_channels_ended)
+{
+    relay_heap h = { 0, 0, 0, 0 };
+    ck_assert(!pass_second(&h, 1000, 0)); /* nothing to compare with */
+    ck_assert(pass_second(&h, 1000, 0));
+    h = (relay_heap){ 0, 0, 0, 0 };
+    ck_assert(!pass_second(&h, 63, 0));
+    ck_assert(!pass_second(&h, 63, 0));
+    ck_assert(pass_second(&h, 64, 0));
+    relay_heap_trimmed(&h, 64, 0, h.looked);
+    h.next = 0;
+    ck_assert(!pass_second(&h, 127, 0));
+    ck_assert(pass_second(&h, 128, 0));
+}
+END_TEST
+
+/* The count of ended channels wraps. */
+START_TEST(test_trim_heap_wraps)
+{
+    relay_heap h = { 0, 0, 0, 0 };
+    relay_heap_trimmed(&h, UINT32_MAX - 10, 0, 1);
+    h.next = 0;
+    ck_assert(!pass_second(&h, UINT32_MAX, 0));
+    ck_assert(!pass_second(&h, 40, 0));
+    ck_assert(pass_second(&h, 60, 0));
+}
+END_TEST
+
+START_TEST(test_trim_heap_not_while_busy)
+{
+    relay_heap h = { 0, 0, 0, 0 };
+    pass_second(&h, 100, 0);
+    ck_assert(!pass_second(&h, 100, 900000));
+    ck_assert(!pass_second(&h, 100, 100000));
+    ck_assert(pass_second(&h, 100, 99999));
+    /* looks in between neither count nor hide what was used */
+    ck_assert(!relay_heap_is_due(&h, 100, UINT64_MAX, h.looked + 1));
+    ck_assert(pass_second(&h, 100, 0));
+}
+END_TEST
+
+START_TEST(test_trim_heap_bounded)
+{
+    relay_heap h = { 0, 0, 0, 0 };
+    unsigned i;
+    pass_second(&h, 100, 0);
+    ck_assert(pass_second(&h, 100, 0));
+    relay_heap_trimmed(&h, 100, 2, h.looked);
+    for (i = 1; i < 60; i++)
+        ck_assert(!pass_second(&h, 100 * i, 0));
+    ck_assert(pass_second(&h, 10000, 0));
+    relay_heap_trimmed(&h, 10000, 90, h.looked); /* 90 s */
+    for (i = 1; i < 90; i++)
+        ck_assert(!pass_second(&h, 10000 + 100 * i, 0));
+    ck_assert(pass_second(&h, 20000, 0));
+}
+END_TEST
+
+#ifdef __GLIBC__
+static void trim_at_once(void)
+{
+    malloc_trim(0);
+}
+
+/* The second look is a quiet hundred seconds later. */
+static void look_twice(void)
+{
+    relay_heap h = { 0, 0, 0, 0 };
+    relay_heap_look(&h, 0);
+    h.looked -= 100000;
+    relay_heap_look(&h, 1000);
+}
+
+/* Whether a free page between used ones has gone after trimming. */
+static bool gives_back(void (*trim)(void))
+{
+    enum { BLOCKS = 64, SIZE = 65536 };
+    char *block[BLOCKS], *hole;
+    unsigned char there = 0;
+    int i;
+    for (i = 0; i < BLOCKS; i++) {
+        block[i] = malloc(SIZE);
+        memset(block[i], 7, SIZE);
+    }
+    for (i = 0; i < BLOCKS; i += 2)
+        free(block[i]);
+    hole = (char *)((uintptr_t)(block[2] + SIZE / 2)
+                    & ~((uintptr_t)sysconf(_SC_PAGESIZE) - 1));
+    trim();
+    ck_assert_int_eq(mincore(hole, 1, &there), 0);
+    for (i = 1; i < BLOCKS; i += 2) {
+        ck_assert_int_eq(block[i][SIZE - 1], 7);
+        free(block[i]);
+    }
+    return !(there & 1);
+}
+
+/* Another malloc than glibc's, a sanitizer's for one, does not trim. */
+START_TEST(test_trim_heap_gives_back)
+{
+    if (gives_back(trim_at_once))
+        ck_assert(gives_back(look_twice));
+}
+END_TEST
+#endif
+
 int main(void)
 {
     Suite *s = suite_create("trim");
@@ -120,6 +242,13 @@ int main(void)
     tcase_add_test(tc, test_trim_gives_back);
     tcase_add_test(tc, test_trim_leaves_what_is_used);
     tcase_add_test(tc, test_trim_keeps_again);
+    tcase_add_test(tc, test_trim_heap_when_channels_ended);
+    tcase_add_test(tc, test_trim_heap_wraps);
+    tcase_add_test(tc, test_trim_heap_not_while_busy);
+    tcase_add_test(tc, test_trim_heap_bounded);
+#ifdef __GLIBC__
+    tcase_add_test(tc, test_trim_heap_gives_back);
+#endif
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
     srunner_run_all(sr, CK_NORMAL);
