@@ -53,6 +53,7 @@ typedef struct relay_io {
     bool raw;                 /* the chains are the connection's own: an end
                                * of the stream is body_done */
     bool readable;            /* a read may bring something: do not poll */
+    bool came;                /* the filters gave something to read */
     bool body_done;           /* the request body ended; raw: the peer sends
                                * no more */
     bool junk;                /* bytes after the body: no longer watched */

@@ -17,6 +17,10 @@
 
 #include "relay/sock.h"
 
+/* Records of TLS that are no data, and may stand before a server's first: the
+ * tickets of TLS 1.3. */
+#define RECORDS 8
+
 static void fail(relay_io *io)
 {
     io->gone = true;
@@ -36,14 +40,28 @@ static void judge(relay_io *io)
         && relay_io_knows(io, *io->from, known, 3, "input");
 }
 
+/* Asks the filters. Behind each record that is no data mod_ssl says "nothing
+ * now", and what it has read behind that is no event of the socket: until a
+ * server has sent data it is asked again. */
+static apr_status_t ask(relay_io *io, size_t room)
+{
+    int more = io->inner && !io->came ? RECORDS : 0;
+    apr_status_t rv;
+    do {
+        rv = ap_get_brigade(*io->from, io->in, AP_MODE_READBYTES,
+                            APR_NONBLOCK_READ, (apr_off_t)room);
+    } while (APR_STATUS_IS_EAGAIN(rv) && more-- > 0);
+    return rv;
+}
+
 /* Has the filters read; false when there is nothing now. */
 static bool fill(relay_io *io, size_t room)
 {
-    apr_status_t rv = ap_get_brigade(*io->from, io->in,
-                                     AP_MODE_READBYTES, APR_NONBLOCK_READ,
-                                     (apr_off_t)room);
-    if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(io->in))
+    apr_status_t rv = ask(io, room);
+    if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(io->in)) {
+        io->came = true;
         return true;
+    }
     io->readable = false;
     if (rv == AP_FILTER_ERROR)
         io->refused = true;
