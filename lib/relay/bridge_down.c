@@ -55,8 +55,9 @@ static void answered(relay_bridge *b)
     if (b->body == RELAY_BODY_NONE
         || (b->body == RELAY_BODY_LENGTH && b->left == 0))
         b->phase = RELAY_BRIDGE_COMPLETE;
+    /* In this way httpd still uses chunks where no length is known. */
     if (!b->stream && (!b->client.borrowed || !b->inner_keeps))
-        r->connection->keepalive = AP_CONN_CLOSE;
+        apr_table_setn(r->headers_out, "Connection", "close");
     keep_header_filter(r);
     relay_io_begin(&b->client, &r->output_filters);
 }
