@@ -2,8 +2,8 @@
 /*
  * config.c - the directives of mod_proxy_rpch: one row each.
  *
- * httpd gives a directive to every module that has it: RpcProxyValidPorts and
- * its file are mod_rpcproxy's as well, and mean the same there.
+ * httpd gives a directive to every module that has it: those named RpcProxy...
+ * are mod_rpcproxy's as well, and mean the same there.
  */
 #include "front/config.h"
 
@@ -37,16 +37,16 @@ typedef struct row {
     ROW(FRONT_STRICT, "ProxyRpchStrict", \
         SWITCH, 0, 0, 1, false, \
         "On refuses what is not RPC over HTTP") \
-    ROW(FRONT_IDLE_TIMEOUT, "ProxyRpchIdleTimeout", \
+    ROW(FRONT_IDLE_TIMEOUT, "RpcProxyIdleTimeout", \
         DURATION, 8 * HOUR, SECOND, 30 * 24 * HOUR, false, \
         "a stream ends after this time without a byte") \
-    ROW(FRONT_STALL_TIMEOUT, "ProxyRpchStallTimeout", \
+    ROW(FRONT_STALL_TIMEOUT, "RpcProxyStallTimeout", \
         DURATION, 5 * MINUTE, SECOND, 24 * HOUR, false, \
         "a peer that takes nothing while data waits is cut off after it") \
-    ROW(FRONT_DRAIN_TIMEOUT, "ProxyRpchDrainTimeout", \
+    ROW(FRONT_DRAIN_TIMEOUT, "RpcProxyDrainTimeout", \
         DURATION, HOUR, 0, 7 * 24 * HOUR, true, \
         "streams of a stopping child process end within this time") \
-    ROW(FRONT_ASYNC, "ProxyRpchAsync", \
+    ROW(FRONT_ASYNC, "RpcProxyAsync", \
         AUTO, 1, 0, 1, true, \
         "Auto (default) serves streams without a worker where it can")
 

@@ -117,7 +117,8 @@ static void log_end(const relay_bridge *b)
     const relay_bridge_job *job = b->job;
     const char *name = apr_table_get(b->r->subprocess_env, "RPC_CONNECTION");
     bool blame = b->cause && b->phase == RELAY_BRIDGE_ASKED
-              && b->status >= 500 && !b->client.gone;
+              && (b->status == HTTP_BAD_GATEWAY
+                  || b->status == HTTP_GATEWAY_TIME_OUT);
     RELAY_RLOG(b->engine, blame ? APLOG_WARNING : APLOG_INFO, 0, b->r,
                "%s: %s channel of connection %s of %s to %s through %s ended "
                "after %" APR_UINT64_T_FMT " ms: up %" APR_UINT64_T_FMT

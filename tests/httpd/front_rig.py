@@ -7,6 +7,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 import clients
 import env
 import httpd_conf
@@ -47,7 +49,7 @@ DefaultRuntimeDir {dir}/run
 PidFile {dir}/run/httpd.pid
 ErrorLog {dir}/error.log
 LogLevel info ssl:warn proxy:warn proxy_rpch:info
-LogFormat "%{{RPC_MEMBER}}e\\t%P\\t%{{RPC_CHANNEL}}e\\t\
+LogFormat "%{{BALANCER_WORKER_NAME}}e\\t%P\\t%{{RPC_CHANNEL}}e\\t\
 %{{RPC_CONNECTION}}e\\t%>s\\t%u\\t%{{RPC_TARGET}}e\\t%{{RPC_END}}n\\t%v:%p\\t\
 %r" test
 CustomLog {dir}/access.log test
@@ -189,3 +191,60 @@ def start_in(client, inner):
 def channel(front, tls=None, **options):
     """A connection to the front."""
     return rawclient.Channel(front.address(tls is not None), tls, **options)
+
+
+class Body:
+    """A body as its receiver reads it, chunked or not, byte by byte."""
+
+    def __init__(self, channel, head):
+        self.channel = channel
+        self.chunked = "chunked" in (head.headers.get("transfer-encoding")
+                                     or "")
+        self.left = 0                  # of the chunk
+
+    def _size(self):
+        line = b""
+        while not line.endswith(b"\r\n"):
+            line += self.channel.exactly(1)
+        return int(line.split(b";")[0], 16)
+
+    def exactly(self, n):
+        """The next n bytes."""
+        if not self.chunked:
+            return self.channel.exactly(n)
+        data = b""
+        while len(data) < n:
+            if not self.left:
+                self.left = self._size()
+                assert self.left, f"the body ends after {len(data)} of {n}"
+            part = self.channel.exactly(min(self.left, n - len(data)))
+            self.left -= len(part)
+            data += part
+            if not self.left:
+                assert self.channel.exactly(2) == b"\r\n"
+        return data
+
+    def ends(self):
+        """True when it ends here as a chunked body must."""
+        try:
+            return self._size() == 0 and self.channel.exactly(2) == b"\r\n"
+        except (EOFError, OSError, ValueError):
+            return False
+
+
+#: (MPM, RpcProxyAsync); the loop of event without the reactor is worker's.
+WAYS = (("event", "Auto"), ("event", "Off"), ("worker", "Auto"),
+        ("prefork", "Auto"))
+EACH_WAY = [pytest.param(way, id="-".join(way),
+                         marks=() if way[0] != "prefork" and way[1] == "Auto"
+                         else pytest.mark.full) for way in WAYS]
+each_way = pytest.mark.parametrize("way", EACH_WAY)
+SECURE = pytest.mark.parametrize("secure", [False, True],
+                                 ids=["http", "https"])
+
+
+def of_way(way):
+    """The fields of a FrontConf for one of WAYS."""
+    mpm, is_async = way
+    return {"mpm": mpm, "server": (f"RpcProxyAsync {is_async}",),
+            "children": 12 if mpm == "prefork" else 2}

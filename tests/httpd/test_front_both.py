@@ -49,7 +49,7 @@ def both(scratch, certs, log, double, rpch_server):
                     "LogLevel info ssl:warn",
                     "GracefulShutdownTimeout 1",
                     f"RpcProxyAsync {is_async}",
-                    f"ProxyRpchAsync {is_async}")))
+                    f"RpcProxyAsync {is_async}")))
         made.append(server)
         server.start()
         log.watch(server)
