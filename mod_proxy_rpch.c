@@ -20,6 +20,7 @@
 #include "front/pin.h"
 #include "front/proxy.h"
 #include "front/request.h"
+#include "front/secret.h"
 #include "relay/relay.h"
 
 #if MODULE_MAGIC_NUMBER_MAJOR != 20120211
@@ -62,7 +63,14 @@ static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
     }
     relay_engine_set_async(engine, front_get_of_server(s, FRONT_ASYNC) != 0);
     front_set_engine(s, engine);
+    front_secret_warn(pconf, s);
     return OK;
+}
+
+/* In "apachectl configtest", in the place of post_config. */
+static void test_config(apr_pool_t *pconf, server_rec *s)
+{
+    front_secret_warn(pconf, s);
 }
 
 /* In each new child, before it takes connections. */
@@ -98,6 +106,7 @@ static void register_hooks(apr_pool_t *p)
 {
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_test_config(test_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_stopping(child_stopping, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(suspend_connection, NULL, NULL,

@@ -4,8 +4,7 @@
 
 #include <apr_file_io.h>
 #include <apr_strings.h>
-#include <http_core.h>
-#include <mpm_common.h>
+#include <apr_tables.h>
 #include <string.h>
 
 #include "front/front.h"
@@ -14,21 +13,35 @@
 /* A line that is longer is no password. */
 #define LINE_SIZE 1024
 
-/* The configuration is read twice at a start. */
-static bool is_first_reading(void)
-{
-    return ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG
-        && ap_state_query(AP_SQ_RUN_MODE) != AP_SQ_RM_CONFIG_TEST;
-}
+/* Under which the configuration's pool keeps the paths to warn of: while it is
+ * read there is no error log yet. */
+#define KEY "mod_proxy_rpch-secrets"
 
-static void warn_of_mode(cmd_parms *cmd, apr_file_t *f, const char *path)
+static void note_mode(cmd_parms *cmd, apr_file_t *f, const char *path)
 {
     apr_finfo_t info;
-    if (apr_file_info_get(&info, APR_FINFO_PROT, f) == APR_SUCCESS
-        && (info.protection & APR_FPROT_WREAD) && !is_first_reading())
-        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, cmd->server,
-                     "RPX0504: everybody may read the password in %s "
-                     "(ProxyRpchAuth fixed); chmod o-r", path);
+    void *found = NULL;
+    if (apr_file_info_get(&info, APR_FINFO_PROT, f) != APR_SUCCESS
+        || !(info.protection & APR_FPROT_WREAD))
+        return;
+    apr_pool_userdata_get(&found, KEY, cmd->pool);
+    if (found == NULL) {
+        found = apr_array_make(cmd->pool, 1, sizeof(path));
+        apr_pool_userdata_setn(found, KEY, NULL, cmd->pool);
+    }
+    APR_ARRAY_PUSH((apr_array_header_t *)found, const char *) = path;
+}
+
+void front_secret_warn(apr_pool_t *pconf, server_rec *s)
+{
+    apr_array_header_t *paths;
+    void *found = NULL;
+    apr_pool_userdata_get(&found, KEY, pconf);
+    paths = found;
+    for (int i = 0; paths && i < paths->nelts; i++)
+        ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s, "RPX0504: everybody "
+                     "may read the password in %s (ProxyRpchAuth fixed); "
+                     "chmod o-r", APR_ARRAY_IDX(paths, i, const char *));
 }
 
 const char *front_secret_read(cmd_parms *cmd, const char *user,
@@ -46,7 +59,7 @@ const char *front_secret_read(cmd_parms *cmd, const char *user,
     if (rv != APR_SUCCESS)
         return apr_psprintf(cmd->pool, "the file with the password cannot be "
                             "read: %pm", &rv);
-    warn_of_mode(cmd, f, path);
+    note_mode(cmd, f, path);
     rv = apr_file_gets(line, sizeof(line), f);
     apr_file_close(f);
     len = rv == APR_SUCCESS ? strcspn(line, "\r\n") : 0;
