@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 import env
 import rpc
 import rts
@@ -26,6 +28,29 @@ TICKS = os.sysconf("SC_CLK_TCK")
 #: The share of a processor that a child may use that has nothing to do. A
 #: busy loop takes all that it can get.
 IDLE_SHARE = 0.25
+
+
+@pytest.fixture(scope="module")
+def full():
+    """A server that does not answer a SYN: its backlog is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    fill = [socket.socket() for _ in range(3)]
+    for s in fill:
+        s.setblocking(False)
+        s.connect_ex(listener.getsockname())
+    yield listener.getsockname()[1]
+    for s in (*fill, listener):
+        s.close()
+
+
+@pytest.fixture
+def deaf_dns():
+    """A name server that never answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.99", 53))
+        yield
 
 
 class Backend:

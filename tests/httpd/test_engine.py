@@ -17,6 +17,7 @@ import rts
 from engine_rig import (IDLE_SHARE, REQUEST, Backend, connection_count, drain,
                         flood, holder, open_slow, send_until_full, shares,
                         sockets_of, wait_still, wait_stuck)
+from engine_rig import deaf_dns, full  # noqa: F401
 from httpd import Httpd
 from httpd_conf import Conf
 
@@ -377,29 +378,6 @@ def resolving(new, servers):
 
 STATES = [out_alone, in_alone, long_body, quiet, server_leaves, half_pdu,
           no_acks, deaf, deaf_and_left, deaf_server, connecting, resolving]
-
-
-@pytest.fixture(scope="module")
-def full():
-    """A server that does not answer a SYN: its backlog is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fill = [socket.socket() for _ in range(3)]
-    for s in fill:
-        s.setblocking(False)
-        s.connect_ex(listener.getsockname())
-    yield listener.getsockname()[1]
-    for s in (*fill, listener):
-        s.close()
-
-
-@pytest.fixture
-def deaf_dns():
-    """A name server that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.99", 53))
-        yield
 
 
 @pytest.mark.parametrize("mpm", LOOPS)

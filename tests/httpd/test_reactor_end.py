@@ -12,6 +12,7 @@ import pytest
 import env
 import servers
 from engine_rig import REQUEST, RESPONSE, connection_count, wait_stuck
+from engine_rig import deaf_dns, full  # noqa: F401
 from reactor_rig import (NARROW, PORTS, QUIET, Gate, open_narrow, wait_flat,
                          wait_lines, was_read, workers)
 
@@ -26,29 +27,6 @@ def gates():
     yield made
     for gate in made.values():
         gate.close()
-
-
-@pytest.fixture(scope="module")
-def full():
-    """A server that does not answer a SYN: its backlog is full."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen(0)
-    fill = [socket.socket() for _ in range(3)]
-    for s in fill:
-        s.setblocking(False)
-        s.connect_ex(listener.getsockname())
-    yield listener.getsockname()[1]
-    for s in (*fill, listener):
-        s.close()
-
-
-@pytest.fixture
-def deaf_dns():
-    """A name server that never answers."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.99", 53))
-        yield
 
 
 #: What bounds the time of those that are not noticed at once.
