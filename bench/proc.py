@@ -88,10 +88,11 @@ def memory_kb(pids):
                for pid in pids)
 
 
-def rss_kb(pid):
-    """The resident set of one process, kB: what top shows."""
+def rss_kb(pid, part="VmRSS"):
+    """The resident set of one process, kB: what top shows. Or a part of it:
+    RssAnon is what it has for itself, RssShmem its pages of shared tables."""
     for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(part + ":"):
             return int(line.split()[1])
     return 0
 

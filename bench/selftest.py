@@ -254,12 +254,13 @@ class Soak(unittest.TestCase):
 
     def test_marks_tell_a_leak(self):
         first = dict(server="a", processes=3, descriptors=20, threads=9,
-                     entries=0, channels_in=0, channels_out=0, pss_kb=10000,
-                     parent_rss_kb=5000)
+                     entries=0, channels_in=0, channels_out=0, anon_kb=10000,
+                     shmem_kb=2000, parent_rss_kb=5000)
         good = soak_watch.judge_marks(first, dict(first), True)
         self.assertTrue(all(ok for _, ok in good))
         for column, value in (("descriptors", 21), ("entries", 1),
-                              ("pss_kb", 13000), ("channels_in", "")):
+                              ("anon_kb", 11000), ("shmem_kb", 2800),
+                              ("channels_in", "")):
             bad = soak_watch.judge_marks(first, dict(first, **{column: value}),
                                          True)
             self.assertEqual([ok for _, ok in bad].count(False), 1, column)

@@ -49,6 +49,8 @@ class Shape:
     location: tuple = ()
     log_level: str = "warn"
     modules: tuple = ()
+    #: What httpd's environment has more: (name, value), ...
+    environment: tuple = ()
 
 
 #: For so many channels in request threads, each holds one.
@@ -220,7 +222,9 @@ class Httpd:
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         if done.returncode:
             raise rig_.Failed(f"{self.name}: {done.stdout}")
-        self.process = self.rig.start(self.name, [*argv, "-DFOREGROUND"])
+        self.process = self.rig.start(
+            self.name, [*argv, "-DFOREGROUND"],
+            env={**os.environ, **dict(self.shape.environment)})
         self.process.wait_ready(self._ready, timeout=90)
         return self
 

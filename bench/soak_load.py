@@ -16,6 +16,7 @@ import servers
 
 RESIDENT = 40          # connections that stay
 RATE = 20              # calls a second over all of them
+OPENING = 8            # so many are opened at once: httpd keeps spare threads
 CHURN = 4              # connections that come and go, at a time
 PIECE, REST = 3, 12    # seconds of churn in one go, and between two
 
@@ -77,7 +78,8 @@ def start(soak):
     runners = []
     for httpd in soak.httpds:
         runners.append(Runner(soak, httpd, server, "resident", RESIDENT,
-                              ("--calls-rate", RATE, "--size", 1000,
+                              ("--open-parallel", OPENING,
+                               "--calls-rate", RATE, "--size", 1000,
                                "--in-lifetime", 1 << 20, "idle")))
         runners.append(Runner(soak, httpd, server, "churn", CHURN,
                               ("--seconds", PIECE, "churn"), REST))
