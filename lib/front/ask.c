@@ -111,10 +111,10 @@ typedef struct disguise {
     proxy_conn_rec conn;
 } disguise;
 
-static disguise *dress(request_rec *r, const front_inner *in,
+static disguise *dress(apr_pool_t *p, request_rec *r, const front_inner *in,
                        const proxy_server_conf *conf)
 {
-    disguise *d = apr_pcalloc(r->pool, sizeof(*d));
+    disguise *d = apr_pcalloc(p, sizeof(*d));
     d->conf = *conf;
     d->conf.viaopt = via_block;
     d->worker = *in->worker;
@@ -132,9 +132,10 @@ static disguise *dress(request_rec *r, const front_inner *in,
 }
 
 /* The client's fields without those that it has no say in. */
-static apr_table_t *fields_of(const request_rec *r, const front_identity *who)
+static apr_table_t *fields_of(apr_pool_t *p, const request_rec *r,
+                              const front_identity *who)
 {
-    apr_table_t *t = apr_table_copy(r->pool, r->headers_in);
+    apr_table_t *t = apr_table_copy(p, r->headers_in);
     apr_table_unset(t, TLS_1);
     apr_table_unset(t, TLS_2);
     apr_table_unset(t, "Proxy-Authorization"); /* to us, if to anybody */
@@ -147,47 +148,49 @@ static apr_table_t *fields_of(const request_rec *r, const front_identity *who)
 
 /* What is put behind mod_proxy's fields, where "Connection:" of the client
  * cannot take it away. */
-static const char *own_fields(request_rec *r, const front_identity *who,
+static const char *own_fields(apr_pool_t *p, request_rec *r,
+                              const front_identity *who,
                               const front_body *body)
 {
     const char *length = "";
     if (body->chunked)
         length = "Transfer-Encoding: chunked" CRLF;
     else if (body->given)
-        length = apr_psprintf(r->pool, "Content-Length: %" APR_OFF_T_FMT CRLF,
+        length = apr_psprintf(p, "Content-Length: %" APR_OFF_T_FMT CRLF,
                               body->length);
-    return apr_pstrcat(r->pool, length, who->line,
+    return apr_pstrcat(p, length, who->line,
                        ap_ssl_conn_is_ssl(r->connection)
                        ? TLS_1 ": on" CRLF TLS_2 ": https" CRLF : "",
                        /* for those who take HTTP/1.1 for 1.0: NTLM needs it */
                        "Connection: Keep-Alive" CRLF CRLF, NULL);
 }
 
-const char *front_ask_head(request_rec *r, const front_inner *in,
+const char *front_ask_head(apr_pool_t *p, request_rec *r,
+                           const front_inner *in,
                            const proxy_server_conf *conf,
                            const front_address *a, const front_identity *who,
                            const front_body *body)
 {
-    apr_bucket_brigade *bb = apr_brigade_create(r->pool,
+    apr_bucket_brigade *bb = apr_brigade_create(p,
                                                 r->connection->bucket_alloc);
-    disguise *d = dress(r, in, conf);
+    disguise *d = dress(p, r, in, conf);
     apr_table_t *saved = r->headers_in;
     apr_uri_t uri = a->uri;
     char *length = NULL, *coding = NULL, *text = NULL;
     apr_size_t len = 0;
     int rc;
-    r->headers_in = fields_of(r, who);
-    rc = ap_proxy_create_hdrbrgd(r->pool, bb, r, &d->conn, &d->worker,
+    r->headers_in = fields_of(p, r, who);
+    rc = ap_proxy_create_hdrbrgd(p, bb, r, &d->conn, &d->worker,
                                  &d->conf, &uri, (char *)a->target, (char *)"",
                                  &length, &coding);
     r->headers_in = saved;
-    if (rc != OK || apr_brigade_pflatten(bb, &text, &len, r->pool)
+    if (rc != OK || apr_brigade_pflatten(bb, &text, &len, p)
                     != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "RPX0527: mod_proxy could "
                       "not make the head of the request (%d)", rc);
         return NULL;
     }
     apr_brigade_destroy(bb);
-    return apr_pstrcat(r->pool, apr_pstrmemdup(r->pool, text, len),
-                       own_fields(r, who, body), NULL);
+    return apr_pstrcat(p, apr_pstrmemdup(p, text, len),
+                       own_fields(p, r, who, body), NULL);
 }

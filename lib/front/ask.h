@@ -39,9 +39,11 @@ bool front_ask_body(const request_rec *r, front_body *out);
 int front_ask_identity(request_rec *r, const front_dir_conf *conf,
                        front_identity *out, const char **text);
 
-/* The head in full, its empty line included, in r->pool; NULL when mod_proxy
- * cannot make it (logged). */
-const char *front_ask_head(request_rec *r, const front_inner *in,
+/* The head in full, its empty line included, in p, which is not to live as
+ * long as the request: it is needed once, and takes kilobytes to make. NULL
+ * when mod_proxy cannot make it (logged). */
+const char *front_ask_head(apr_pool_t *p, request_rec *r,
+                           const front_inner *in,
                            const proxy_server_conf *conf,
                            const front_address *a, const front_identity *who,
                            const front_body *body);

@@ -168,21 +168,25 @@ static int connect_and_ask(asked *q, proxy_worker *worker,
 {
     request_rec *r = q->r;
     front_inner *in = front_pin_take(r, worker, &q->to);
-    bool kept = in != NULL;
+    bool kept = in != NULL, made;
     const char *head;
+    apr_pool_t *p;
     int status = kept ? OK : front_inner_open(&in, r, worker, conf, &q->to);
     if (status != OK)
         return status;
-    head = front_ask_head(r, in, conf, &q->to, &q->who, &q->body);
-    status = head ? front_inner_write(in, r, head, strlen(head))
+    apr_pool_create(&p, r->pool);
+    head = front_ask_head(p, r, in, conf, &q->to, &q->who, &q->body);
+    made = head != NULL;
+    status = made ? front_inner_write(in, r, head, strlen(head))
                   : HTTP_INTERNAL_SERVER_ERROR;
+    apr_pool_destroy(p);
     if (status == OK) {
         in->bound |= front_credentials_are_bound(&q->who.passed);
         q->inner = in;
         return OK;
     }
     front_pin_release(in, false);
-    return kept && head ? connect_and_ask(q, worker, conf) : status;
+    return kept && made ? connect_and_ask(q, worker, conf) : status;
 }
 
 /* What makes sense for this handler at all. */
