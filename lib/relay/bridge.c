@@ -238,7 +238,7 @@ static void look_for_ends(relay_bridge *b)
         if (delivered)
             b->finished = true;
     } else if (b->inner.body_done || b->inner.gone) {
-        if (b->phase == RELAY_BRIDGE_ASKED)
+        if (b->phase == RELAY_BRIDGE_ASKED && !relay_bridge_was_left(b))
             relay_bridge_fail(b, HTTP_BAD_GATEWAY, "the inner proxy closed "
                               "the connection before it answered");
         else if (delivered)

@@ -117,6 +117,7 @@ static void log_end(const relay_bridge *b)
     const relay_bridge_job *job = b->job;
     const char *name = apr_table_get(b->r->subprocess_env, "RPC_CONNECTION");
     bool blame = b->cause && b->phase == RELAY_BRIDGE_ASKED
+              && !relay_bridge_was_left(b)
               && (b->status == HTTP_BAD_GATEWAY
                   || b->status == HTTP_GATEWAY_TIME_OUT);
     RELAY_RLOG(b->engine, blame ? APLOG_WARNING : APLOG_INFO, 0, b->r,

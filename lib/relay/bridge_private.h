@@ -75,6 +75,14 @@ void relay_bridge_fail(relay_bridge *b, int status, const char *cause);
 /* True when the inner proxy is to be read: nothing of it waits. */
 bool relay_bridge_reads_inner(const relay_bridge *b);
 
+/* True when the inner proxy has closed a request whose answer was not due: an
+ * IN channel has none before its end, and often none at all. */
+static inline bool relay_bridge_was_left(const relay_bridge *b)
+{
+    return b->large && b->up_bytes > 0
+        && (b->inner.body_done || b->inner.gone);
+}
+
 /* Reads from the inner proxy and passes it on, until there is nothing now. */
 void relay_bridge_read_inner(relay_bridge *b);
 
