@@ -187,12 +187,12 @@ class RawClient:
                          self.headers, self.auth, path=self.path,
                          samba=self.samba)
 
-    def start_out(self):
-        self.request_out()
+    def start_out(self, channel=None):
+        self.request_out(channel=channel)
         self.cout.send(self.a1())
 
-    def start_in(self):
-        self.request_in()
+    def start_in(self, channel=None):
+        self.request_in(channel=channel)
         self.cin.send(self.b1())
 
     def read_200(self):
@@ -215,15 +215,16 @@ class RawClient:
             raise AssertionError(f"{pdu.name} where {name} was due")
         return pdu
 
-    def open(self, in_first=False):
-        """Opens the virtual connection as the specification says."""
+    def open(self, in_first=False, cout=None, cin=None):
+        """Opens the virtual connection as the specification says; over these
+        channels, where there are some."""
         if in_first:
-            self.start_in()
-        self.start_out()
+            self.start_in(cin)
+        self.start_out(cout)
         self.read_200()
         self.read_a3()
         if not in_first:
-            self.start_in()
+            self.start_in(cin)
         self.read_c2()
         return self
 

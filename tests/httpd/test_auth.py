@@ -103,13 +103,7 @@ def test_ntlm_then_echo_then_channel(httpd, backends, samba, raw, tls,
     for channel, method in ((cin, "RPC_IN_DATA"), (cout, "RPC_OUT_DATA")):
         body = Ntlm(samba.conf).authenticate(channel, method, client.target)
         assert body == rts.ECHO_BYTES
-    client.request_out(channel=cout)
-    cout.send(client.a1())
-    client.read_200()
-    client.read_a3()
-    client.request_in(channel=cin)
-    cin.send(client.b1())
-    client.read_c2()
+    client.open(cout=cout, cin=cin)
     assert client.calls().add_one(1) == 2
 
 

@@ -54,11 +54,5 @@ def test_channel_after_echo(httpd, backends, raw, tls, mpm, secure):
     for channel, method in ((cin, "RPC_IN_DATA"), (cout, "RPC_OUT_DATA")):
         channel.request(method, client.target, 0, auth=client.auth)
         check(channel.response())
-    client.request_out(channel=cout)
-    cout.send(client.a1())
-    client.read_200()
-    client.read_a3()
-    client.request_in(channel=cin)
-    cin.send(client.b1())
-    client.read_c2()
+    client.open(cout=cout, cin=cin)
     assert client.calls().add_one(1) == 2
