@@ -10,6 +10,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 import env
 import rawclient
 import rpc
@@ -17,6 +19,7 @@ import rts
 from engine_rig import shares, wait_still
 from httpd import Httpd
 from httpd_conf import Conf
+from version1 import Greeter
 
 PORTS = ("gate:1-99;tcp:1;own:1;strict:1;full:1;deaf.example.org:1",)
 #: So that no Ping pushes out what should have left before.
@@ -126,6 +129,22 @@ class Gate:
                 pass
 
 
+@pytest.fixture(scope="module")
+def gate():
+    """One that reads."""
+    g = Gate()
+    yield g
+    g.close()
+
+
+@pytest.fixture(scope="module")
+def greeter_(rpch_server):
+    """Version 1 before rpch-server."""
+    g = Greeter((rpch_server.host, rpch_server.tcp_port))
+    yield g
+    g.close()
+
+
 def pdus(total, ptype=rpc.REQUEST, seed=1, most=4280):
     """A stream of RPC PDUs of all sizes, some total bytes long."""
     rng, out, n = random.Random(seed), [], 0
@@ -177,13 +196,7 @@ class Narrow(rawclient.Channel):
 
 def open_narrow(client):
     """Opens client's connection with a Narrow OUT channel."""
-    client.request_out(channel=Narrow(client.address, client.tls))
-    client.cout.send(client.a1())
-    client.read_200()
-    client.read_a3()
-    client.start_in()
-    client.read_c2()
-    return client
+    return client.open(cout=Narrow(client.address, client.tls))
 
 
 def get(server, timeout=20):

@@ -18,11 +18,12 @@ from engine_rig import connection_count
 from httpd import Httpd
 from httpd_conf import Conf
 from logs import SANITIZER
-from reactor_rig import (NARROW, PORTS, Gate, open_narrow, pdus, wait_lines,
+from reactor_rig import gate, greeter_  # noqa: F401
+from reactor_rig import (NARROW, PORTS, open_narrow, pdus, wait_lines,
                          workers)
 from test_reactor import churn
 from test_recycling import until_asked, works
-from version1 import Greeter, v1  # noqa: F401
+from version1 import v1  # noqa: F401
 
 KIND = os.environ.get("INSTRUMENTED")
 pytestmark = pytest.mark.skipif(not KIND, reason="see instrumented.sh")
@@ -58,20 +59,6 @@ class OneProcess(Httpd):
         said = self.output.read_text(errors="replace")
         assert not FOUND.search(said), said[:20000]
         assert self.process.popen.returncode in (0, -signal.SIGTERM), said
-
-
-@pytest.fixture(scope="module")
-def gate():
-    g = Gate()
-    yield g
-    g.close()
-
-
-@pytest.fixture(scope="module")
-def greeter_(rpch_server):
-    g = Greeter((rpch_server.host, rpch_server.tcp_port))
-    yield g
-    g.close()
 
 
 @pytest.fixture(params=["Auto", "Off"])

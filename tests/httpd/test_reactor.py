@@ -16,20 +16,14 @@ import rawclient
 import rpc
 import rts
 from engine_rig import connection_count, holder, wait_stuck
-from reactor_rig import (NARROW, PORTS, Gate, Narrow, OwnHttpds, Packed,
+from reactor_rig import gate  # noqa: F401
+from reactor_rig import (NARROW, PORTS, Narrow, OwnHttpds, Packed,
                          channel_lines, get, graceful_stop, processor_idle,
                          threads, wait_flat, wait_lines, workers)
 
 AUTH = (env.USER, env.PASSWORD)
 SECURE = pytest.mark.parametrize("secure", [False, True],
                                  ids=["http", "https"])
-
-
-@pytest.fixture(scope="module")
-def gate():
-    g = Gate()
-    yield g
-    g.close()
 
 
 @pytest.fixture(scope="module")
@@ -289,13 +283,7 @@ def test_after_other_requests(httpd, fields, raw, tls, secure, before):
     cout, cin = client.channel(), client.channel()
     for channel in (cout, cin):
         before(channel)
-    client.request_out(channel=cout)
-    cout.send(client.a1())
-    client.read_200()
-    client.read_a3()
-    client.request_in(channel=cin)
-    cin.send(client.b1())
-    client.read_c2()
+    client.open(cout=cout, cin=cin)
     assert client.calls().echo(b"e" * 50000) == b"e" * 50000
     client.close()
     env.wait_until(lambda: len(channel_lines(server, mark)) == 2, "lines")

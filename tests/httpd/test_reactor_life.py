@@ -18,29 +18,15 @@ import rpc
 from engine_rig import (REQUEST, RESPONSE, connection_count, flood, holder,
                         wait_still, wait_stuck)
 from httpd import OWNER
-from reactor_rig import (NARROW, PORTS, QUIET, Gate, OwnHttpds,
+from reactor_rig import gate, greeter_  # noqa: F401
+from reactor_rig import (NARROW, PORTS, QUIET, OwnHttpds,
                          channel_lines, get, graceful_stop, open_narrow, pdus,
                          threads, wait_lines, workers)
-from version1 import Greeter, v1  # noqa: F401
+from version1 import v1  # noqa: F401
 
 MIB = 1 << 20
 SECURE = pytest.mark.parametrize("secure", [False, True],
                                  ids=["http", "https"])
-
-
-@pytest.fixture(scope="module")
-def gate():
-    g = Gate()
-    yield g
-    g.close()
-
-
-@pytest.fixture(scope="module")
-def greeter_(rpch_server):
-    """Version 1 before rpch-server."""
-    g = Greeter((rpch_server.host, rpch_server.tcp_port))
-    yield g
-    g.close()
 
 
 @pytest.fixture(scope="module")
