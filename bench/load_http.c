@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "../tools/rpcl_head.h"
 #include "rpch/base64.h"
 
 #define USER_MAX 255u
@@ -70,20 +71,6 @@ size_t load_http_head(const load_options *o, load_request request,
     return n > 0 && n < (int)LOAD_HEAD_MAX ? (size_t)n : 0;
 }
 
-/* The value of a field of a head that ends with a NUL, or NULL. */
-static const char *field(const char *head, const char *name)
-{
-    size_t n = strlen(name);
-    const char *p;
-
-    for (p = strstr(head, "\r\n"); p != NULL; p = strstr(p, "\r\n")) {
-        p += 2;
-        if (strncasecmp(p, name, n) == 0 && p[n] == ':')
-            return p + n + 1 + strspn(p + n + 1, " ");
-    }
-    return NULL;
-}
-
 int load_http_parse(const uint8_t *p, size_t len, load_response *r)
 {
     const uint8_t *end = memmem(p, len, "\r\n\r\n", 4);
@@ -99,9 +86,9 @@ int load_http_parse(const uint8_t *p, size_t len, load_response *r)
     head[r->size] = '\0';
     if (sscanf(head, "HTTP/%*d.%*d %d", &r->status) != 1 || r->status < 100)
         return -1;
-    value = field(head, "Content-Length");
+    value = rpcl_head_field(head, "Content-Length");
     r->length = value != NULL ? strtoull(value, NULL, 10) : UINT64_MAX;
-    value = field(head, "Connection");
+    value = rpcl_head_field(head, "Connection");
     r->closes = value != NULL && strncasecmp(value, "close", 5) == 0;
     return 1;
 }

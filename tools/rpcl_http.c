@@ -10,9 +10,10 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "rpcl_head.h"
 
 #define HEAD_MAX 16384u
 #define READ_MAX 65536u
@@ -143,20 +144,6 @@ long rpcl_http_send(rpcl_http *h)
     return sent;
 }
 
-/* The value of a header field in head, or NULL. */
-static const char *field(const char *head, const char *name)
-{
-    size_t n = strlen(name);
-    const char *p;
-
-    for (p = strstr(head, "\r\n"); p != NULL; p = strstr(p, "\r\n")) {
-        p += 2;
-        if (strncasecmp(p, name, n) == 0 && p[n] == ':')
-            return p + n + 1;
-    }
-    return NULL;
-}
-
 /* Reads the head once all of it is there. False: this is not HTTP. */
 static bool take_head(rpcl_http *h)
 {
@@ -179,7 +166,7 @@ static bool take_head(rpcl_http *h)
              head);
     if (sscanf(head, "HTTP/%*d.%*d %d", &h->status) != 1 || h->status < 100)
         return false;
-    length = field(head, "Content-Length");
+    length = rpcl_head_field(head, "Content-Length");
     h->body_left = length != NULL ? strtoull(length, NULL, 10) : 0;
     return true;
 }
