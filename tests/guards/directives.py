@@ -1,14 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Guards the directives: the same names in the sources, the reference
-(docs/mod_rpcproxy.md, one heading each) and the annotated configuration."""
+"""Guards the directives of each module: the same names in its sources, in its
+reference (one heading each) and in its annotated configuration."""
 
 import re
 
 import guard
 
-REFERENCE = "docs/mod_rpcproxy.md"
-CONF = "conf/rpcproxy.conf"
+# Folder, module file, reference, configuration.
+MODULES = (
+    ("lib/rpcproxy", "mod_rpcproxy.c", "docs/mod_rpcproxy.md",
+     "conf/rpcproxy.conf"),
+    ("lib/front", "mod_proxy_rpch.c", "docs/mod_proxy_rpch.md",
+     "conf/proxy_rpch.conf"),
+)
+NAME = r"(?:RpcProxy|ProxyRpch)[A-Z]\w*"
 
 
 def compare(g, here, names, there, others):
@@ -16,22 +22,28 @@ def compare(g, here, names, there, others):
         g.bad(there, 0, f"{name} is missing; {here} has it")
 
 
+def check(g, folder, module, reference, conf):
+    """Returns how many directives the module has."""
+    code = set()
+    for path in g.files(".c", ".h"):
+        if path.startswith(folder + "/") or path == module:
+            text = guard.without_comments(g.read(path))
+            code |= set(re.findall(rf'"({NAME})"', text))
+    headings = set(re.findall(rf"^#+ +`?(?:<a[^>]*></a>)?`?({NAME})",
+                              g.read(reference), re.M))
+    lines = set(re.findall(rf"^[ \t]*#?[ \t]*({NAME})\b", g.read(conf), re.M))
+    compare(g, "the code", code, reference, headings)
+    compare(g, "the code", code, conf, lines)
+    compare(g, reference, headings, f"the code of {module}", code)
+    compare(g, conf, lines, f"the code of {module}", code)
+    if not code:
+        g.bad(module, 0, "no directive was found")
+    return len(code)
+
+
 def main():
     g = guard.Guard("directives")
-    code = set()
-    for path in g.files(".c", ".h", under=["lib/rpcproxy"]) + g.files(".c"):
-        if path.startswith(("lib/rpcproxy/", "mod_rpcproxy")):
-            text = guard.without_comments(g.read(path))
-            code |= set(re.findall(r'"(RpcProxy[A-Z]\w*)"', text))
-    reference = set(re.findall(r"^#+ +`?(?:<a[^>]*></a>)?`?(RpcProxy\w+)",
-                               g.read(REFERENCE), re.M))
-    conf = set(re.findall(r"^[ \t]*#?[ \t]*(RpcProxy[A-Z]\w*)\b",
-                          g.read(CONF), re.M))
-    compare(g, "the code", code, REFERENCE, reference)
-    compare(g, "the code", code, CONF, conf)
-    compare(g, REFERENCE, reference, "the code", code)
-    compare(g, CONF, conf, "the code", code)
-    g.done(len(code), "directives")
+    g.done(sum(check(g, *m) for m in MODULES), "directives")
 
 
 main()

@@ -30,6 +30,8 @@ CORE = {"addr", "broker", "call", "chunks", "clock", "connector", "drain",
         "trim", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"advice", "portlist", "route", "value"}
+# The same of lib/front.
+FRONT_PLAIN = {"credentials", "rendezvous"}
 RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,
         "rpcproxy": 5, "front": 5, "mod": 6}
 # The two modules' own matters: neither includes the other's.
@@ -51,6 +53,8 @@ def layer(path):
         return "core" if noun(path).split("_")[0] in CORE else "relay"
     if part == "rpcproxy":
         return "plain" if noun(path) in PLAIN else "rpcproxy"
+    if part == "front" and noun(path) in FRONT_PLAIN:
+        return "plain"
     return part
 
 

@@ -13,7 +13,7 @@ PATHS = re.compile("(?<![\\w.$}\"'-])/(?:wor" "k|hom" "e/\\w|roo" "t/|"
 NOTES = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 GENERATED = {"configure", "aclocal.m4", "Makefile", "Makefile.in",
              "config.h", "config.h.in", "config.log", "config.status",
-             "libtool", "stamp-h1", "rpcproxy.load"}
+             "libtool", "stamp-h1", "rpcproxy.load", "proxy_rpch.load"}
 
 
 def main():

@@ -188,6 +188,17 @@ fresh
 echo 'See RPX9997.' >>"$tree/docs/mod_rpcproxy.md"
 expect "a tag that no source has" tags 'RPX9997 is in no source'
 
+fresh
+echo 'const char *t1 = "RPX0599: x";' >>"$tree/mod_rpcproxy.c"
+echo 'See RPX0599.' >>"$tree/docs/mod_rpcproxy.md"
+expect "a tag of the front in the other reference" tags \
+    'RPX0599 is not in docs/mod_proxy_rpch.md'
+
+fresh
+echo 'See RPX0598.' >>"$tree/docs/mod_proxy_rpch.md"
+expect "a tag of the front that no source has" tags \
+    'RPX0598 is in no source'
+
 # ---- conformance ----------------------------------------------------------
 
 fresh
@@ -251,12 +262,27 @@ expect "an undocumented directive" directives \
 fresh
 echo '## RpcProxyGhost' >>"$tree/docs/mod_rpcproxy.md"
 expect "a documented directive without code" directives \
-    'the code: RpcProxyGhost is missing'
+    'the code of mod_rpcproxy.c: RpcProxyGhost is missing'
 
 fresh
 echo '#RpcProxyGhost On' >>"$tree/conf/rpcproxy.conf"
 expect "a configured directive without code" directives \
-    'the code: RpcProxyGhost is missing'
+    'the code of mod_rpcproxy.c: RpcProxyGhost is missing'
+
+fresh
+echo 'const char *d = "ProxyRpchUnheardOf";' >>"$tree/lib/front/config.c"
+expect "an undocumented directive of the front" directives \
+    'docs/mod_proxy_rpch.md: ProxyRpchUnheardOf is missing'
+
+fresh
+echo '## RpcProxyGhost' >>"$tree/docs/mod_proxy_rpch.md"
+expect "a directive of the front without code" directives \
+    'the code of mod_proxy_rpch.c: RpcProxyGhost is missing'
+
+fresh
+echo '#include "rpcproxy/config.h"' >>"$tree/lib/front/policy.c"
+expect "the front uses mod_rpcproxy's own files" layers \
+    'front may not include rpcproxy'
 
 # ---- paths ----------------------------------------------------------------
 

@@ -3,11 +3,11 @@
 #
 # Every httpd configuration that the documents show is one that httpd accepts:
 # each block between "```apache" and "```" of README.md and docs/ is given to
-# "httpd -t", with the module that was just built.
+# "httpd -t", with the modules that were just built.
 set -u
 
 root=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
-module=${builddir:-.}/.libs/mod_rpcproxy.so
+built=${builddir:-.}/.libs
 httpd=${HTTPD:-/usr/sbin/apache2}
 [ -x "$httpd" ] || {
     echo "SKIP: there is no $httpd"
@@ -30,6 +30,8 @@ openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=example \
     exit 1
 }
 printf 'mbx:6001\n' >"$scratch/validports"
+printf 'secret\n' >"$scratch/secret"
+chmod 600 "$scratch/secret"
 
 # The blocks of one document, as $scratch/block.N; prints how many.
 split()
@@ -42,7 +44,7 @@ split()
         END { print n + 0 }' "$1"
 }
 
-# A block as this machine can load it: the module from the build folder,
+# A block as this machine can load it: the modules from the build folder,
 # files in the scratch folder, passwords not from programs.
 localise()
 {
@@ -51,6 +53,8 @@ localise()
         -e "s|\(SSLCACertificateFile *\).*|\1$scratch/cert.pem|" \
         -e "s|\(SSLCertificateKeyFile *\).*|\1$scratch/key.pem|" \
         -e "s|\(RpcProxyValidPortsFile *\).*|\1$scratch/validports|" \
+        -e "s|\(SSLProxyCACertificateFile *\).*|\1$scratch/cert.pem|" \
+        -e "s|\(ProxyRpchAuth fixed [^ ]* *\).*|\1$scratch/secret|" \
         -e 's|"exec:[^"]*"|"secret"|' \
         -e 's|\${APACHE_LOG_DIR}|logs|' \
         "$1"
@@ -65,12 +69,14 @@ write_conf()
     echo "ErrorLog $scratch/error.log"
     for m in unixd log_config mpm_event alias authn_core authn_file \
         authz_core authz_host authz_user auth_basic dir ldap authnz_ldap \
-        reqtimeout setenvif socache_shmcb ssl status auth_gssapi; do
+        headers reqtimeout setenvif socache_shmcb ssl status auth_gssapi \
+        proxy proxy_http slotmem_shm proxy_balancer remoteip rewrite; do
         if [ -e "$modules/mod_$m.so" ]; then
             echo "LoadModule ${m}_module $modules/mod_$m.so"
         fi
     done
-    echo "LoadModule rpcproxy_module $module"
+    echo "LoadModule rpcproxy_module $built/mod_rpcproxy.so"
+    echo "LoadModule proxy_rpch_module $built/mod_proxy_rpch.so"
     echo "Listen 127.0.0.1:443"
     # Directives for a section are shown without it, now and then.
     if ! grep -q '^ *<' "$1" && grep -Eq '^ *(SetHandler|Auth|Require)' "$1"
