@@ -106,8 +106,10 @@ class Inner:
         """Connections that ever came."""
         return len(self.taken)
 
-    def url(self, scheme=None, host="127.0.0.1"):
+    def url(self, scheme=None, host=None):
+        """For ProxyPass; mod_ssl compares names, not addresses."""
         scheme = scheme or ("rpchs" if self.tls else "rpch")
+        host = host or ("localhost" if self.tls else "127.0.0.1")
         return f"{scheme}://{host}:{self.port}/rpc"
 
     def take(self, timeout=20):
@@ -155,8 +157,16 @@ class Inner:
         finally:
             taken.close()
 
-    def close(self):
+    def deafen(self):
+        """Accepts no more; what is open stays so."""
+        self.listener.shutdown(socket.SHUT_RDWR)   # wakes accept()
         self.listener.close()
+
+    def close(self):
+        try:
+            self.deafen()
+        except OSError:
+            pass                   # it was before
         for taken in self.taken:
             taken.close()
 
