@@ -222,8 +222,8 @@ static int failed(const front_inner *in, request_rec *r, apr_status_t rv)
                               : NULL;
     if (tls && strcmp(tls, "err") == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "RPX0525: the TLS "
-                      "handshake with the member %s failed; mod_ssl's lines "
-                      "before this one say why (SSLProxy...)", in->name);
+                      "handshake with the member %s failed; mod_ssl says why "
+                      "(LogLevel ssl:info; SSLProxy...)", in->name);
         return HTTP_BAD_GATEWAY;
     }
     ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "RPX0526: the member %s did "

@@ -42,6 +42,12 @@ void relay_bridge_fail(relay_bridge *b, int status, const char *cause)
     b->finished = true;
 }
 
+void relay_bridge_blame(relay_bridge *b, int status, const char *cause)
+{
+    b->blamed = b->blamed || b->cause == NULL;
+    relay_bridge_fail(b, status, cause);
+}
+
 static long to_inner(void *baton, const struct iovec *v, int n)
 {
     relay_bridge *b = baton;
@@ -238,11 +244,16 @@ static void look_for_ends(relay_bridge *b)
         if (delivered)
             b->finished = true;
     } else if (b->inner.body_done || b->inner.gone) {
-        if (b->phase == RELAY_BRIDGE_ASKED && !relay_bridge_was_left(b))
-            relay_bridge_fail(b, HTTP_BAD_GATEWAY, "the inner proxy closed "
-                              "the connection before it answered");
-        else if (delivered)
+        if (b->phase == RELAY_BRIDGE_ANSWERED) {
+            if (delivered)
+                relay_bridge_fail(b, 0, "the inner proxy closed");
+        } else if (b->large && b->up_bytes > 0) {
+            /* an IN channel: many have no answer, not even at their end */
             relay_bridge_fail(b, HTTP_BAD_GATEWAY, "the inner proxy closed");
+        } else {
+            relay_bridge_blame(b, HTTP_BAD_GATEWAY, "the inner proxy closed "
+                               "the connection before it answered");
+        }
     }
 }
 

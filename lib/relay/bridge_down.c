@@ -71,10 +71,10 @@ static void head_came(relay_bridge *b)
         return;
     }
     if (b->head.status == HTTP_SWITCHING_PROTOCOLS)
-        relay_bridge_fail(b, HTTP_BAD_GATEWAY, "the inner proxy switched "
+        relay_bridge_blame(b, HTTP_BAD_GATEWAY, "the inner proxy switched "
                           "protocols, which nobody had asked for");
     else if (++b->interims > INTERIMS)
-        relay_bridge_fail(b, HTTP_BAD_GATEWAY, "the inner proxy sent too many "
+        relay_bridge_blame(b, HTTP_BAD_GATEWAY, "the inner proxy sent too many "
                           "interim responses");
     relay_head_clear(&b->head);
 }
@@ -92,7 +92,7 @@ static size_t read_head(relay_bridge *b, const uint8_t *p, size_t len)
             head_came(b);
             break;
         case RELAY_HEAD_BAD:
-            relay_bridge_fail(b, HTTP_BAD_GATEWAY, b->head.error);
+            relay_bridge_blame(b, HTTP_BAD_GATEWAY, b->head.error);
             break;
         case RELAY_HEAD_NO_MEMORY:
             relay_bridge_fail(b, HTTP_INTERNAL_SERVER_ERROR, "out of memory "
@@ -111,7 +111,7 @@ static void pass(relay_bridge *b, const uint8_t *p, size_t len)
     if (b->observe_down) {
         rpch_observer_feed(&b->seen_down, p, len);
         if (b->job->strict && b->seen_down.error) {
-            relay_bridge_fail(b, HTTP_BAD_GATEWAY, b->seen_down.error);
+            relay_bridge_blame(b, HTTP_BAD_GATEWAY, b->seen_down.error);
             return;
         }
     }
@@ -140,7 +140,7 @@ static size_t read_chunks(relay_bridge *b, const uint8_t *p, size_t len)
         state = relay_chunks_feed(&b->chunks, p + at, len - at, &used, &data,
                                   &n);
         if (state == RELAY_CHUNKS_BAD) {
-            relay_bridge_fail(b, HTTP_BAD_GATEWAY, b->chunks.error);
+            relay_bridge_blame(b, HTTP_BAD_GATEWAY, b->chunks.error);
             return len;
         }
         pass(b, data, n);

@@ -63,8 +63,8 @@ static bool is_busy(const relay_bridge *b)
 static void expire_quiet(relay_bridge *b)
 {
     if (awaits_answer(b))
-        relay_bridge_fail(b, HTTP_GATEWAY_TIME_OUT, "the inner proxy did not "
-                          "answer within ProxyTimeout");
+        relay_bridge_blame(b, HTTP_GATEWAY_TIME_OUT, "the inner proxy did not "
+                           "answer within ProxyTimeout");
     else if (b->held)
         relay_bridge_fail(b, HTTP_GATEWAY_TIME_OUT, "nothing moved for "
                           "ProxyTimeout");
@@ -116,16 +116,12 @@ static void log_end(const relay_bridge *b)
 {
     const relay_bridge_job *job = b->job;
     const char *name = apr_table_get(b->r->subprocess_env, "RPC_CONNECTION");
-    bool blame = b->cause && b->phase == RELAY_BRIDGE_ASKED
-              && !relay_bridge_was_left(b)
-              && (b->status == HTTP_BAD_GATEWAY
-                  || b->status == HTTP_GATEWAY_TIME_OUT);
-    RELAY_RLOG(b->engine, blame ? APLOG_WARNING : APLOG_INFO, 0, b->r,
+    RELAY_RLOG(b->engine, b->blamed ? APLOG_WARNING : APLOG_INFO, 0, b->r,
                "%s: %s channel of connection %s of %s to %s through %s ended "
                "after %" APR_UINT64_T_FMT " ms: up %" APR_UINT64_T_FMT
                " bytes, %" APR_UINT64_T_FMT " PDUs; down %" APR_UINT64_T_FMT
                " bytes, %" APR_UINT64_T_FMT " PDUs: %s",
-               blame ? "RPX0543" : "RPX0542", job->what, name ? name : "-",
+               b->blamed ? "RPX0543" : "RPX0542", job->what, name ? name : "-",
                job->user, job->target, job->member,
                relay_now() - b->started, b->up_bytes, b->seen_up.pdus,
                b->down_bytes, b->seen_down.pdus, cause_of(b));
@@ -139,12 +135,15 @@ static int answer(relay_bridge *b)
     if (b->cause == NULL)
         return OK;
     r->connection->keepalive = AP_CONN_CLOSE;
-    if (b->client.gone || b->status == 0) {
-        relay_io_drop(&b->client);
+    if (b->phase != RELAY_BRIDGE_ASKED && !b->client.gone) {
+        /* the access log has what the client got */
+        int status = r->status;
+        relay_io_abort(&b->client);
+        r->status = status;
         return OK;
     }
-    if (b->phase != RELAY_BRIDGE_ASKED) {
-        relay_io_abort(&b->client);
+    if (b->client.gone || b->status == 0) {
+        relay_io_drop(&b->client);
         return OK;
     }
     apr_snprintf(line, sizeof(line), "%s", ap_get_status_line(b->status));

@@ -66,22 +66,18 @@ typedef struct relay_bridge {
     relay_drain drain;
     int status;               /* for the client, when there is no response */
     const char *cause;        /* of its end; NULL: the response was complete */
+    bool blamed;              /* the inner proxy is to blame for it */
 } relay_bridge;
 
 /* It ends: cause (static) for logs; status: what the client gets when the
  * response has not begun. The first call counts. */
 void relay_bridge_fail(relay_bridge *b, int status, const char *cause);
 
+/* The same, and the inner proxy is to blame: its administrator should know. */
+void relay_bridge_blame(relay_bridge *b, int status, const char *cause);
+
 /* True when the inner proxy is to be read: nothing of it waits. */
 bool relay_bridge_reads_inner(const relay_bridge *b);
-
-/* True when the inner proxy has closed a request whose answer was not due: an
- * IN channel has none before its end, and often none at all. */
-static inline bool relay_bridge_was_left(const relay_bridge *b)
-{
-    return b->large && b->up_bytes > 0
-        && (b->inner.body_done || b->inner.gone);
-}
 
 /* Reads from the inner proxy and passes it on, until there is nothing now. */
 void relay_bridge_read_inner(relay_bridge *b);
