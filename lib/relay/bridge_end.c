@@ -136,10 +136,10 @@ static int answer(relay_bridge *b)
         return OK;
     r->connection->keepalive = AP_CONN_CLOSE;
     if (b->phase != RELAY_BRIDGE_ASKED && !b->client.gone) {
-        /* the access log has what the client got */
-        int status = r->status;
-        relay_io_abort(&b->client);
-        r->status = status;
+        /* The end of the connection tells the client, unless httpd would
+         * write a last chunk; httpd logs status 502 for the remedy. */
+        if (r->chunked)
+            relay_io_abort(&b->client);
         return OK;
     }
     if (b->client.gone || b->status == 0) {
