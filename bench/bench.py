@@ -70,7 +70,8 @@ def plan_of(options):
     if options.rounds:
         changes.update(rounds=options.rounds, call_rounds=options.rounds,
                        setup_rounds=options.rounds,
-                       front_rounds=options.rounds, shares=())
+                       front_rounds=options.rounds,
+                       front_idle_rounds=min(3, options.rounds), shares=())
     if options.many:
         changes["many"] = options.many
     return type(plan)(**{**plan.__dict__, **changes})

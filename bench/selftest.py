@@ -95,6 +95,30 @@ class Rows(unittest.TestCase):
                          {len(stats.TABLE_HEAD) + 1})
         self.assertEqual(len(stats.table(rows).splitlines()), 2)
 
+    def test_a_report_replaces_its_own_part_only(self):
+        doc = "\n".join(("a", report.BEGIN, "old", report.END, "b",
+                         report.FRONT[0], "old front", report.FRONT[1], "c"))
+        done = report.insert(doc, "new", report.FRONT)
+        self.assertIn(f"{report.FRONT[0]}\n\nnew\n\n{report.FRONT[1]}\nc",
+                      done)
+        self.assertIn(f"{report.BEGIN}\nold\n{report.END}", done)
+        with self.assertRaises(ValueError):
+            report.insert("without marks", "new", report.FRONT)
+
+
+    def test_the_front_s_table_has_both_peers_in_a_line(self):
+        rows = [stats.Row("front-x", [2.0], [4.0], "h", at_most=1.2),
+                stats.Row("front-x-vs-mod_proxy_http", [2.0], [1.0], "m",
+                          at_most=1.0)]
+        lines = report.pairs("- head\n\n" + stats.markdown(rows)
+                             + "\n- a note\n").splitlines()
+        self.assertEqual(lines[0], "- head")
+        self.assertEqual(lines[-1], "- a note")
+        self.assertEqual([line for line in lines if "front-x" in line],
+                         ["| front-x | 2 | - | 4 | - | 0.5 | 1 | - | 2: no |"])
+        self.assertEqual(len({line.count("|") for line in lines
+                              if line.startswith("|")}), 1)
+
 
 class Load(unittest.TestCase):
     def test_histograms_add_up(self):
