@@ -10,6 +10,7 @@
 
 #include "relay/bridge_private.h"
 #include "relay/clock.h"
+#include "relay/poller.h"
 #include "rpch/machine.h"
 
 /* Its answer is due: a request with a large body is a stream, and has none
@@ -173,6 +174,7 @@ int relay_bridge_end(relay_bridge *b)
     rc = answer(b);
     if (!b->body_ended || !b->client.borrowed)
         r->connection->keepalive = AP_CONN_CLOSE;
+    relay_fd_forget(b->inner.fd);
     job->release(job->baton, reusable);
     relay_head_clear(&b->head);
     relay_pipe_clear(&b->up);

@@ -291,7 +291,7 @@ static void release_fd(relay_poller *p, const relay_task *t, int fd)
         unwatch_fd(p, fd);
 }
 
-void relay_fd_close(int fd)
+void relay_fd_forget(int fd)
 {
     relay_task *t = turning ? watcher(turning, fd) : NULL;
     int i;
@@ -304,6 +304,11 @@ void relay_fd_close(int fd)
             }
         }
     }
+}
+
+void relay_fd_close(int fd)
+{
+    relay_fd_forget(fd);
     close(fd);
 }
 

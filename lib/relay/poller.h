@@ -9,7 +9,8 @@
  *
  * epoll watches open file descriptions, and a duplicate elsewhere keeps one
  * alive: whoever closes a descriptor that a task may have named does it by
- * relay_fd_close, so that the poller of the thread lets go of it before.
+ * relay_fd_close, so that the poller of the thread lets go of it before, or
+ * has it let go by relay_fd_forget where somebody else will close it.
  */
 #ifndef RELAY_POLLER_H
 #define RELAY_POLLER_H
@@ -95,6 +96,11 @@ void relay_poller_wake(relay_poller *p);
 
 /* Tasks that were added and have not ended. Any thread. */
 unsigned relay_poller_count(relay_poller *p);
+
+/* If the calling thread is inside a turn, its poller forgets fd, and what was
+ * reported for it: it is about to be closed by somebody who does not know of
+ * relay_fd_close, a pool's cleanup. Nothing otherwise. */
+void relay_fd_forget(int fd);
 
 /* Closes fd; if the calling thread is inside a turn, its poller forgets fd
  * before, and what was reported for it. As close(2) otherwise. */

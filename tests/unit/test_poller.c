@@ -314,6 +314,41 @@ START_TEST(test_poller_closed_by_other)
 }
 END_TEST
 
+static void forget_named(actor *a)
+{
+    relay_fd_forget(a->fd[0]);
+    a->fd[0] = -1;
+    a->in_drive = NULL;
+}
+
+/* It is open still, and another's from now on. */
+START_TEST(test_poller_forgotten)
+{
+    actor a;
+    int pair[2];
+    make_pair(pair);
+    enter(&a);
+    name(&a, 0, pair[0], POLLIN);
+    tell(&a);
+    a.in_drive = forget_named;
+    tell(&a);
+    ck_assert_int_eq(a.drives, 3);
+    say(pair[1]);
+    relay_poller_turn(p, 0);
+    relay_poller_turn(p, 0);
+    ck_assert_int_eq(a.drives, 3);
+    name(&a, 0, pair[0], POLLIN);
+    tell(&a);
+    relay_poller_turn(p, WAIT);
+    ck_assert_int_eq(a.seen[0], POLLIN);
+    leave(&a);
+    relay_fd_forget(pair[0]); /* outside of a turn: nothing */
+    ck_assert_int_ge(fcntl(pair[0], F_GETFD), 0);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 /* Outside a turn it is close(2). */
 START_TEST(test_poller_close_outside)
 {
@@ -356,6 +391,7 @@ int main(void)
     tcase_add_test(tc, test_poller_number_reused);
     tcase_add_test(tc, test_poller_duplicate);
     tcase_add_test(tc, test_poller_closed_by_other);
+    tcase_add_test(tc, test_poller_forgotten);
     tcase_add_test(tc, test_poller_close_outside);
     tcase_add_test(tc, test_poller_descriptors);
     suite_add_tcase(s, tc);
