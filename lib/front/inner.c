@@ -156,12 +156,29 @@ static int make_connection(front_inner *in, request_rec *r)
     return HTTP_INTERNAL_SERVER_ERROR;
 }
 
+/* What mod_proxy asks before it takes a connection out of its pool: status= of
+ * a member that is no balancer's, and whether its time of error is over. */
+static bool is_usable(proxy_worker *w, request_rec *r)
+{
+    APR_OPTIONAL_FN_TYPE(ap_proxy_retry_worker) *retry =
+        APR_RETRIEVE_OPTIONAL_FN(ap_proxy_retry_worker);
+    if (!PROXY_WORKER_IS_USABLE(w) && retry)
+        retry("RPCH", w, r->server);
+    return PROXY_WORKER_IS_USABLE(w);
+}
+
 int front_inner_open(front_inner **out, request_rec *r, proxy_worker *worker,
                      const proxy_server_conf *conf, const front_address *a)
 {
     apr_pool_t *pool;
     front_inner *in;
     int status;
+    if (!is_usable(worker, r)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "RPX0528: the member %s "
+                      "is not used: it is disabled, stopped or in error "
+                      "(status=, retry=)", a->name);
+        return HTTP_SERVICE_UNAVAILABLE;
+    }
     apr_pool_create(&pool, r->connection->pool);
     apr_pool_tag(pool, "rpch_inner");
     in = apr_pcalloc(pool, sizeof(*in));
@@ -181,9 +198,12 @@ int front_inner_open(front_inner **out, request_rec *r, proxy_worker *worker,
         apr_pool_destroy(pool);
         return status;
     }
-    /* as mod_proxy does when a member is there again */
-    worker->s->error_time = 0;
-    worker->s->retries = 0;
+    /* as mod_proxy does when a member is there again; this memory is that of
+     * all children */
+    if (worker->s->error_time != 0)
+        worker->s->error_time = 0;
+    if (worker->s->retries != 0)
+        worker->s->retries = 0;
     ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, r, "connected to the member %s "
                   "(%pI)", in->name, in->c->client_addr);
     *out = in;
