@@ -16,6 +16,7 @@
 
 #include "front/address.h"
 #include "front/config.h"
+#include "front/front.h"
 #include "front/member.h"
 #include "front/pin.h"
 #include "front/proxy.h"
@@ -26,8 +27,6 @@
 #if MODULE_MAGIC_NUMBER_MAJOR != 20120211
 #error mod_proxy_rpch knows the connection life cycle of httpd 2.4 only
 #endif
-
-extern module AP_MODULE_DECLARE_DATA proxy_rpch_module;
 
 /* Before the configuration is read, so that <Limit>, AllowMethods and
  * "HttpProtocolOptions RegisteredMethods" know the methods. */
@@ -40,18 +39,23 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     return OK;
 }
 
+/* When a configuration has been read, by "apachectl configtest", too. */
+static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
+                        apr_pool_t *ptemp, server_rec *s)
+{
+    if (front_proxy_is_there())
+        return OK;
+    ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "RPX0501: mod_proxy_rpch needs "
+                 "mod_proxy; load proxy_module, and before proxy_rpch_module");
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
+
 /* Once per configuration that was read in full. */
 static int post_config(apr_pool_t *pconf, apr_pool_t *plog,
                        apr_pool_t *ptemp, server_rec *s)
 {
     relay_engine *engine;
     apr_status_t rv;
-    if (!front_proxy_is_there()) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "RPX0501: mod_proxy_rpch "
-                     "needs mod_proxy; load proxy_module, and before "
-                     "proxy_rpch_module");
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
     if (ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG)
         return OK;
     rv = relay_engine_create_bare(&engine, proxy_rpch_module.module_index, s,
@@ -105,6 +109,7 @@ static void suspend_connection(conn_rec *c, request_rec *r)
 static void register_hooks(apr_pool_t *p)
 {
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_post_config(post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_test_config(test_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(child_init, NULL, NULL, APR_HOOK_MIDDLE);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * front.h - what the module's files share: its record, and its name for the
- * log. Included by .c files only and not by the one that defines the record,
- * which has both already.
+ * log. Included by .c files only.
  */
 #ifndef FRONT_FRONT_H
 #define FRONT_FRONT_H

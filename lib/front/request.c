@@ -6,6 +6,7 @@
 #include <http_core.h>
 #include <http_protocol.h>
 #include <string.h>
+#include <strings.h>
 
 #include "front/address.h"
 #include "front/ask.h"
@@ -63,12 +64,22 @@ static bool is_long(const front_body *b)
     return b->chunked || b->length > RELAY_BRIDGE_SHORT;
 }
 
+/* What mod_proxy has found for it may come here: a balancer has not chosen
+ * yet. */
+static bool may_be_ours(const request_rec *r)
+{
+    const char *url = r->filename;
+    if (r->proxyreq != PROXYREQ_REVERSE || url == NULL
+        || strncmp(url, "proxy:", 6) != 0)
+        return false;
+    url += 6;
+    return front_address_is_ours(url) || strncasecmp(url, "balancer:", 9) == 0;
+}
+
 int front_request_header_parser(request_rec *r)
 {
     front_body body;
-    if (r->proxyreq != PROXYREQ_REVERSE || r->filename == NULL
-        || strncmp(r->filename, "proxy:", 6) != 0
-        || front_policy_method(r) == NULL)
+    if (!may_be_ours(r) || front_policy_method(r) == NULL)
         return DECLINED;
     if (!front_ask_body(r, &body) || is_long(&body))
         r->connection->keepalive = AP_CONN_CLOSE;
