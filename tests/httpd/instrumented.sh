@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# Some hundred streams of all kinds through an instrumented module in one
+# Some hundred streams of all kinds through instrumented modules, each in one
 # process (httpd -X):
 #
 #   instrumented.sh tsan|asan|valgrind DIR [arguments of pytest]
 #
-# builds the module for it in DIR, with CC, APR_CFLAGS and HTTPD_CPPFLAGS,
-# and runs test_instrumented.py, which fails when the instrument says anything:
-# nothing is suppressed. What ThreadSanitizer cannot see of httpd, which is not
+# builds both modules for it in DIR, with CC, APR_CFLAGS and HTTPD_CPPFLAGS,
+# and runs test_instrumented.py and test_front_instrumented.py, which fail when
+# the instrument says anything: nothing is suppressed. What ThreadSanitizer cannot see of httpd, which is not
 # instrumented, tsan_edges.c tells it. RPCH_CLIENT, RPCH_SERVER and the rest are
 # those of run.sh.
 set -eu
@@ -33,19 +33,28 @@ mkdir -p "$dir"
 dir=$(cd "$dir" && pwd)
 cd "$top"
 rm -f "$dir"/*.o
-for source in mod_rpcproxy.c lib/*/*.c; do
+for source in mod_rpcproxy.c mod_proxy_rpch.c lib/*/*.c; do
     # shellcheck disable=SC2086
     $CC -std=gnu99 -g -fno-omit-frame-pointer -fPIC -D_GNU_SOURCE -Ilib \
         $headers $apr -DRPCPROXY_VERSION='"instrumented"' $flags \
         -c "$source" -o "$dir/$(echo "$source" | tr / _ | sed 's/c$/o/')"
 done
+# Each has its own copy of lib/relay and lib/rpch, also when both are loaded.
 # shellcheck disable=SC2086
-$CC -shared $flags -o "$dir/mod_rpcproxy.so" "$dir"/*.o
+$CC -shared $flags -Wl,-Bsymbolic -o "$dir/mod_rpcproxy.so" \
+    "$dir"/mod_rpcproxy.o "$dir"/lib_rpch_*.o "$dir"/lib_relay_*.o \
+    "$dir"/lib_rpcproxy_*.o
+# shellcheck disable=SC2086
+$CC -shared $flags -Wl,-Bsymbolic -o "$dir/mod_proxy_rpch.so" \
+    "$dir"/mod_proxy_rpch.o "$dir"/lib_rpch_*.o "$dir"/lib_relay_*.o \
+    "$dir"/lib_front_*.o "$dir"/lib_rpcproxy_portlist.o \
+    "$dir"/lib_rpcproxy_value.o
 rm -f "$dir"/*.o
 
 MOD_RPCPROXY=$dir/mod_rpcproxy.so
+MOD_PROXY_RPCH=$dir/mod_proxy_rpch.so
 INSTRUMENTED=$kind
-export MOD_RPCPROXY INSTRUMENTED
+export MOD_RPCPROXY MOD_PROXY_RPCH INSTRUMENTED
 case $kind in
 tsan)
     # Its shadow memory wants the old places of programs.
@@ -69,4 +78,4 @@ valgrind)
     export HTTPD_WRAPPER
     ;;
 esac
-exec "$here/run.sh" -q test_instrumented.py "$@"
+exec "$here/run.sh" -q test_instrumented.py test_front_instrumented.py "$@"
