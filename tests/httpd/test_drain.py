@@ -15,6 +15,7 @@ from draining import (ANSWERED, IDLE, OVER, STOPPED, WAITS, Gate, answered,
 from engine_rig import holder, wait_still
 from httpd import Httpd
 from httpd_conf import Conf
+from reactor_rig import get
 from version1 import Version1
 
 #: (MPM, RpcProxyAsync)
@@ -251,6 +252,52 @@ def test_halves_in_two_generations(own_httpd, gate, recycler, way):
     assert len(found) == 2 and all(ANSWERED in e for e in found), found
     again = recycler(server, "free.tcp:1")
     assert again.calls().add_one(1) == 2
+
+
+@pytest.mark.parametrize("way", EACH[:3])
+def test_max_connections_per_child(own_httpd, gate, raw, log, way):
+    """Children that have taken all that they may are stopping ones. (One of
+    prefork never has a channel then.)"""
+    server = own_httpd(way, "RpcProxyDrainTimeout 16s",
+                       "MaxConnectionsPerChild 12")
+    log.allow("RPX0404", "RPX0406")        # advice against just that
+    idle = raw(server, "free.tcp:1").open()
+    assert idle.calls().add_one(1) == 2
+    busy = raw(server, "held.tcp:1").open()
+    calls = busy.calls()
+    gate.shut()
+    ask(calls, 7)
+    channels = idle.cin, idle.cout, busy.cin, busy.cout
+    old = {holder(server, channel) for channel in channels}
+    names = ["127.0.0.1:%d]" % c.sock.getsockname()[1] for c in channels[2:]]
+
+    def busy_waits():
+        get(server)
+        return any(WAITS in line and name in line for name in names
+                   for line in server.errors.since(0))
+
+    def idle_is_over():
+        get(server)
+        return is_over(idle.cin) and is_over(idle.cout)
+
+    def elsewhere():
+        try:
+            return fresh(server, raw, old)
+        except EOFError:            # that one filled another child
+            return None
+    env.wait_until(busy_waits, "the child with the call to stop", 60, 0.1)
+    assert not is_over(busy.cin) and not is_over(busy.cout)
+    gate.open()
+    assert answered(calls, 7)
+    wait_over(busy.cin, busy.cout)
+    env.wait_until(idle_is_over, "the idle connection to end", 60, 0.1)
+    env.wait_until(elsewhere, "new children to serve", 30, 0.1)
+    gone(server, old)
+    found = ends(server)
+    for name in " free.", " held.":
+        # A half whose child stops after the answer has no call to wait for.
+        assert sum(IDLE in line or ANSWERED in line for line in found
+                   if name in line) >= 2, found
 
 
 @each_way
