@@ -119,13 +119,17 @@ static void respond(void *baton, request_rec *r, const relay_head *h)
 
 /* relay_bridge_job.release; the request may be gone when the connection is
  * kept. */
-static void release(void *baton, bool reusable)
+static void release(void *baton, bool reusable, uint64_t up, uint64_t down)
 {
     asked *q = baton;
     front_inner *in = q->inner;
     q->inner = NULL;
-    if (in)
-        front_pin_release(in, reusable);
+    if (in == NULL)
+        return;
+    /* "To" and "From" of balancer-manager, as mod_proxy_http counts them */
+    in->worker->s->transferred += (apr_off_t)up;
+    in->worker->s->read += (apr_off_t)down;
+    front_pin_release(in, reusable);
 }
 
 /* May the request be a leg of a handshake, or an echo request: something with

@@ -397,7 +397,7 @@ int relay_bridge_serve(relay_engine *e, request_rec *r, conn_rec *inner,
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0541: no descriptors for another "
                    "stream; raise the limit of open files");
         relay_reactor_cancel(s);
-        job->release(job->baton, false);
+        job->release(job->baton, false, 0, 0);
         return HTTP_SERVICE_UNAVAILABLE;
     }
     if (s)

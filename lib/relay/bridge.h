@@ -42,8 +42,9 @@ typedef struct relay_bridge_job {
      * Transfer-Encoding aside. Must not block. */
     void (*respond)(void *baton, request_rec *r, const relay_head *h);
     /* At the end, once: the inner connection is free for the next request of
-     * the same client connection (reusable), or to be closed. */
-    void (*release)(void *baton, bool reusable);
+     * the same client connection (reusable), or to be closed; so many bytes
+     * of the bodies went up and came down. */
+    void (*release)(void *baton, bool reusable, uint64_t up, uint64_t down);
     void *baton;
 } relay_bridge_job;
 

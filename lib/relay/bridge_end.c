@@ -175,7 +175,7 @@ int relay_bridge_end(relay_bridge *b)
     if (!b->body_ended || !b->client.borrowed)
         r->connection->keepalive = AP_CONN_CLOSE;
     relay_fd_forget(b->inner.fd);
-    job->release(job->baton, reusable);
+    job->release(job->baton, reusable, b->up_bytes, b->down_bytes);
     relay_head_clear(&b->head);
     relay_pipe_clear(&b->up);
     relay_pipe_clear(&b->down);

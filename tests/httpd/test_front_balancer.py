@@ -83,9 +83,11 @@ def opens(c, pair, method="RPC_OUT_DATA", target="mbx:6001", headers=()):
 
 @pytest.fixture
 def two(scratch, certs, log, backends):
-    """Two httpds with mod_rpcproxy, which believe the front."""
-    made = [Httpd(scratch, certs, Conf(**backends.fields(
-        location=("RpcProxyTrustedFront 127.0.0.0/8",), http_tls_off=False)))
+    """Two httpds with mod_rpcproxy, which believe the front, also when it
+    says who the user is."""
+    made = [Httpd(scratch, certs, Conf(auth="none", **backends.fields(
+        location=("RpcProxyTrustedFront 127.0.0.0/8",
+                  "RpcProxyRequireAuth Off"), http_tls_off=False)))
         for _ in range(2)]
     for server in made:
         server.start()
@@ -97,48 +99,70 @@ def two(scratch, certs, log, backends):
             server.stop()
 
 
+def open_calls(raw, server, tls, user):
+    client = raw(server, "echo.http:1", tls, auth=(user, "x")).open()
+    calls = client.calls()
+    assert calls.add_one(1) == 2
+    return calls
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_one_is_killed(front, two, raw, tls, log, method):
-    """New connections go to the other one, the log says so, and those that
-    it had live on."""
-    log.allow("RPX0343", "RPX0542", "RPX0543", "AH01", "AH00")
+    """New connections go to the other one, the log says so; and those that
+    it had live on. byrequests parts even the halves of a connection, which
+    meet at their ncacn_http server; then none is of one member alone."""
     server = front(*balanced(*(to_httpd(h).removesuffix("/rpc") for h in two),
                              method=method))
-
-    def connects(target):
-        client = raw(server, target, tls).open()
-        calls = client.calls()
-        assert calls.add_one(1) == 2
-        return calls
-    # Of one user all are at one member where the user decides; else even
-    # the halves of one connection may part, which an ncacn_http server minds
-    # as little as a Windows one.
-    users = [("Administrator", env.PASSWORD),
-             (env.OTHER_USER, env.OTHER_PASSWORD)]
-    live = []
-    for n in range(6):
-        client = raw(server, "echo.http:1", tls, auth=users[n % 2])
-        live.append(client.open().calls())
-        assert live[-1].add_one(n) == n + 1
-    counts = [h.status()["connections"] for h in two]
-    assert sum(counts) >= 6
-    victim = 0 if counts[0] else 1
-    other = two[1 - victim]
-    dead = two[victim].address()[1]
-    os.killpg(two[victim].process.pid, signal.SIGKILL)
-    two[victim].process.popen.wait(20)
+    live, counts = {0: [], 1: []}, [0, 0]
+    for n in range(60):
+        calls = open_calls(raw, server, tls, f"user{n}")
+        now = [h.status()["connections"] for h in two]
+        # counted by both where its halves are at both
+        number = now[1] - counts[1] if now != [c + 1 for c in counts] else 0
+        live[number].append(calls)
+        counts = now
+        if n >= 5 and (method == "byrequests" or all(counts)):
+            break
+    assert all(counts)
+    dead = two[0].address()[1]
     log.expect(rf"RPX0533: .*127\.0\.0\.1:{dead}")
-    for _ in range(4):
-        connects("echo.http:1")
-    alive = 0
-    for n, calls in enumerate(live):
-        try:
-            alive += calls.add_one(n) == n + 1
-        except (EOFError, OSError):
-            pass
-    if counts[1 - victim] and method == "rpch":
-        assert alive == counts[1 - victim]
-    assert other.status()["connections"] >= 4
+    os.killpg(two[0].process.pid, signal.SIGKILL)
+    two[0].process.popen.wait(20)
+    for n in range(6):
+        open_calls(raw, server, tls, f"new{n}")
+    for calls in live[0]:
+        with pytest.raises((EOFError, OSError)):
+            calls.add_one(3)
+    if method == "rpch":
+        assert live[1]
+        for calls in live[1]:
+            assert calls.add_one(3) == 4
+    assert two[1].status()["connections"] >= 6
+
+
+@each_way
+@pytest.mark.parametrize("method", METHODS)
+def test_streams_of_the_other_live_on(front, pair, opened, log, way, method):
+    """One inner proxy ends all its connections and listens no more."""
+    log.allow("RPX0543")
+    log.expect(rf"RPX0533: .*127\.0\.0\.1:{pair[0].port}")
+    server = front(*balanced(*(url(d) for d in pair), method=method),
+                   **of_way(way))
+    live = [[], []]
+    while not all(live):
+        c = opened(server)
+        number, taken = opens(c, pair, target=f"m{len(live[0])}:1" if live[0]
+                              else f"n{len(live[1])}:1")
+        live[number].append((c, taken))
+    pair[0].deafen()
+    for c, taken in live[0]:
+        taken.reset()
+        c.rest()
+    for n in range(6):
+        assert opens(opened(server), pair, target=f"o{n}:1")[0] == 1
+    for c, taken in live[1]:
+        taken.send(b"still here")
+        assert c.exactly(10) == b"still here"
 
 
 # ---- failover ---------------------------------------------------------------
@@ -288,8 +312,8 @@ MANAGER = ('<Location "/balancer-manager">',
            "</Location>")
 
 
-def manager(server):
-    """Busy of each member, in order, as balancer-manager has it."""
+def manager(server, column="Busy"):
+    """A column of each member, in order, as balancer-manager has it."""
     at = f"http://127.0.0.1:{server.ports['http']}/balancer-manager"
     asked = urllib.request.Request(at, headers={"Referer": at})
     with urllib.request.urlopen(asked, timeout=20) as page:
@@ -298,7 +322,7 @@ def manager(server):
     names = names[names.index("Worker URL"):]
     rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in
             re.findall(r"<tr>\s*(<td><a.*?)</tr>", text, re.S)]
-    return [int(row[names.index("Busy")]) for row in rows
+    return [int(row[names.index(column)]) for row in rows
             if "rpch://" in row[0]]
 
 
@@ -337,6 +361,24 @@ def test_busy_is_true(front, pair, opened, log, way, method):
     taken.close()
     assert c.head().status == 502
     env.wait_until(lambda: manager(server) == want, "nobody busy")
+
+
+def test_bytes_are_counted(front, pair, opened):
+    """To and From: of the bodies, when a stream has ended."""
+    server = front(*balanced(*(url(d) for d in pair)), *MANAGER)
+    c = opened(server)
+    c.request("RPC_OUT_DATA", "m:1", 76)
+    number, taken = taken_by(pair)
+    taken.request()
+    c.send(b"x" * 76)
+    assert taken.exactly(76) == b"x" * 76
+    taken.send(OUT_HEAD + b"y" * 500)
+    assert c.head().status == 200 and c.exactly(500) == b"y" * 500
+    c.close()
+    taken.rest()
+    env.wait_until(lambda: manager(server, "To")[number] == 76, "76 bytes")
+    assert manager(server, "From")[number] == 500
+    assert manager(server, "To")[1 - number] == 0
 
 
 def test_chunked_through_a_balancer(front, pair, opened):
