@@ -41,6 +41,13 @@ def asked(c, double):
     return taken
 
 
+def unread(c, double):
+    """The inner proxy has not looked at the request."""
+    c.request("RPC_OUT_DATA", "mbx:6001", 76)
+    c.send(bytes(76))
+    return double.take()
+
+
 def half_a_body(c, double):
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     c.send(bytes(40))
@@ -138,9 +145,9 @@ def deaf_client(c, double):
     return taken
 
 
-STAGES = [asked, half_a_body, half_a_head, refused, held, half_a_refusal,
-          out_open, half_a_pdu, half_a_chunk, in_open, deaf_inner,
-          deaf_client]
+STAGES = [unread, asked, half_a_body, half_a_head, refused, held,
+          half_a_refusal, out_open, half_a_pdu, half_a_chunk, in_open,
+          deaf_inner, deaf_client]
 HOWS = ["close", "reset", "half"]
 
 
@@ -219,7 +226,7 @@ def test_client_is_gone(server, double, log, tls, stage, way, secure, how):
 
 #: What the client is told when the inner proxy goes: nothing but the end of
 #: its connection where the response has begun.
-TOLD = {asked: 502, half_a_body: 502, half_a_head: 502, held: 502,
+TOLD = {unread: 502, asked: 502, half_a_body: 502, half_a_head: 502, held: 502,
         in_open: 502, deaf_inner: 502}
 
 
