@@ -235,6 +235,14 @@ bool front_inner_is_live(const front_inner *in)
     return poll(&p, 1, 0) == 0;
 }
 
+/* Nothing of the request has been sent when TLS fails: another member of the
+ * balancer may have it. */
+static int untrusted(const request_rec *r)
+{
+    return apr_table_get(r->subprocess_env, "BALANCER_NAME")
+           ? HTTP_SERVICE_UNAVAILABLE : HTTP_BAD_GATEWAY;
+}
+
 /* Tells of a write that failed, and decides the status. */
 static int failed(const front_inner *in, request_rec *r, apr_status_t rv)
 {
@@ -244,7 +252,7 @@ static int failed(const front_inner *in, request_rec *r, apr_status_t rv)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "RPX0525: the TLS "
                       "handshake with the member %s failed; mod_ssl says why "
                       "(LogLevel ssl:info; SSLProxy...)", in->name);
-        return HTTP_BAD_GATEWAY;
+        return untrusted(r);
     }
     ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "RPX0526: the member %s did "
                   "not take the head of the request", in->name);

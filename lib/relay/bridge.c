@@ -29,6 +29,8 @@
 #define READS 8
 /* Turns of one step. */
 #define TURNS 16
+/* RPC_S_SERVER_TOO_BUSY, 2.1.2.1.3. */
+#define RPC_TOO_BUSY 0x6bbu
 
 static const char chunk_end[] = RELAY_CHUNK_END;
 static const char last_chunk[] = RELAY_CHUNKS_END;
@@ -114,9 +116,15 @@ static void from_client(relay_bridge *b, uint8_t *p, size_t len)
     char line[RELAY_CHUNK_LINE_MAX];
     struct iovec v[3];
     observe(b, p, len);
+    /* An input filter of httpd may have changed the body. What is above its
+     * length would be the inner connection's next request. */
+    if (!b->job->chunked && (int64_t)len > b->up_left)
+        relay_bridge_fail(b, HTTP_BAD_REQUEST, "the request's body was longer "
+                          "than its Content-Length");
     if (b->finished)
         return;
     b->up_bytes += len;
+    b->up_left -= (int64_t)len;
     v[1].iov_base = p;
     v[1].iov_len = len;
     if (!b->job->chunked) {
@@ -147,6 +155,9 @@ static void end_body(relay_bridge *b)
     b->body_ended = true;
     if (b->job->chunked)
         push_up(b, &v, 1);
+    else if (b->up_left > 0)
+        relay_bridge_fail(b, HTTP_BAD_REQUEST, "the request's body was "
+                          "shorter than its Content-Length");
 }
 
 static void read_client(relay_bridge *b)
@@ -366,7 +377,8 @@ static relay_bridge *create(relay_engine *e, request_rec *r, conn_rec *inner,
     else
         relay_io_init(&b->client, e, r, bell != NULL);
     relay_io_init_inner(&b->inner, e, r, inner);
-    b->large = job->chunked || b->client.body_left > RELAY_BRIDGE_SHORT;
+    b->up_left = b->client.body_left > 0 ? b->client.body_left : 0;
+    b->large = job->chunked || b->up_left > RELAY_BRIDGE_SHORT;
     return b;
 }
 
@@ -398,7 +410,8 @@ int relay_bridge_serve(relay_engine *e, request_rec *r, conn_rec *inner,
                    "stream; raise the limit of open files");
         relay_reactor_cancel(s);
         job->release(job->baton, false, 0, 0);
-        return HTTP_SERVICE_UNAVAILABLE;
+        /* as an answer: a status would be the member's fault */
+        return relay_answer_error(r, RPC_TOO_BUSY, false);
     }
     if (s)
         return relay_reactor_submit(s, &driver, b);

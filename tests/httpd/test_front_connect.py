@@ -242,6 +242,29 @@ def test_wrong_name(front, secret, opened, log):
     refused(front(*to(url)), opened, secret)
 
 
+@pytest.mark.parametrize("method", ["byrequests", "rpch"])
+def test_other_member_is_trusted(front, inner, other_ca, certs, opened, log,
+                                 method):
+    """A member that fails the checks is left for one that does not."""
+    log.expect("RPX0525: ")
+    log.allow("AH0", "SSL Library Error", "ssl:")
+    bad = inner(tls=server_tls(other_ca))
+    good = inner(tls=server_tls(certs))
+    members = [d.url().removesuffix("/rpc") for d in (bad, good)]
+    server = front('<Proxy "balancer://inside">',
+                   *(f"    BalancerMember {m} retry=60" for m in members),
+                   f"    ProxySet lbmethod={method}", "</Proxy>",
+                   'ProxyPass "/rpc" "balancer://inside/rpc"')
+    for n in range(8):
+        c = opened(server)
+        c.request("RPC_OUT_DATA", f"m{n}:1", 0)
+        taken = good.take()
+        taken.request()
+        taken.send(answer(body=b"done"))
+        assert c.response()[1] == b"done"
+    assert all(t.rest() == b"" for t in bad.taken)
+
+
 def test_checks_are_the_administrators(front, inner, other_ca, opened):
     """What SSLProxy... switches off is off."""
     double = inner(tls=server_tls(other_ca))
