@@ -38,6 +38,8 @@ typedef struct relay_bridge {
     rpch_observer seen_up;
     rpch_observer seen_down;
     uint64_t up_bytes;        /* of the request's body */
+    int64_t up_left;          /* of what the inner request said that its body
+                               * has; unless it is chunked */
     uint64_t down_bytes;      /* of the response's */
 
     relay_bridge_phase phase;
