@@ -151,6 +151,19 @@ class Load(unittest.TestCase):
         self.assertNotIn("--target", load.client_argv("raw", 9, [Server()]))
 
 
+    def test_the_cost_of_an_end_is_not_of_the_calls(self):
+        clock = iter((100.0, 101.0, 101.0))
+        used = iter((5.0, 7.0))        # it is not asked again behind the end
+        client = mock.Mock()
+        client.end.return_value = {"seconds": 1.5}
+        with mock.patch.object(load.proc, "cpu", lambda _: next(used)), \
+                mock.patch.object(load.proc, "tree", lambda _: [1]), \
+                mock.patch.object(load.time, "monotonic",
+                                  lambda: next(clock)):
+            _, cpu = load.cost([client], 1, seconds=0)
+        self.assertEqual(cpu, 3.0)     # 2 s in 1 s, over 1.5 s
+
+
 class Proc(unittest.TestCase):
     def test_stat_with_an_odd_name(self):
         fields = proc.parse_stat("12 (a ) b) S 1 2 3")
