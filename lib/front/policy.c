@@ -4,6 +4,7 @@
 
 #include <apr_strings.h>
 #include <string.h>
+#include <strings.h>
 
 #include "front/front.h"
 #include "rpch/url.h"
@@ -22,7 +23,8 @@ static const front_method methods[] = {
 const front_method *front_policy_method(const request_rec *r)
 {
     for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
-        if (strcmp(r->method, methods[i].name) == 0)
+        /* names have a case, but not every inner proxy may know that */
+        if (strcasecmp(r->method, methods[i].name) == 0)
             return &methods[i];
     }
     return NULL;
@@ -39,7 +41,7 @@ int front_policy_check(request_rec *r, const front_dir_conf *conf,
         *text = "RPC over HTTP needs HTTP/1.1.\n";
         return HTTP_NOT_IMPLEMENTED;
     }
-    if (strcmp(r->method, "RPC_CONNECT") == 0) {
+    if (strcasecmp(r->method, "RPC_CONNECT") == 0) {
         ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r, "RPX0512: refused: "
                       "RPC_CONNECT, version 1 of RPC over HTTP, is not passed "
                       "on");

@@ -19,8 +19,8 @@ typedef struct front_method {
     bool rpc;            /* the URL names a target, and the body is RPC */
 } front_method;
 
-/* The method of r; NULL when it is none of RPC over HTTP's. RPC_CONNECT,
- * which is not passed on, is none. */
+/* The method of r, in whichever case it is spelt; NULL when it is none of RPC
+ * over HTTP's. RPC_CONNECT, which is not passed on, is none. */
 const front_method *front_policy_method(const request_rec *r);
 
 /* Checks version and method. OK, or, after one log line, the status and in

@@ -69,3 +69,25 @@ def test_body_shorter_than_its_length(inflating, double, opened):
     taken.request()
     assert c.head().status == 400
     assert len(taken.rest()) < len(packed)
+
+
+# ---- the method, otherwise spelt --------------------------------------------
+
+@pytest.mark.parametrize("method", ["rpc_out_data", "Rpc_In_Data"])
+def test_valid_ports_in_any_case(front, double, opened, log, method):
+    """An inner proxy may take it for the same method."""
+    log.expect("RPX0518: .*mbx:6005")
+    server = front(*passes(double.url()),
+                   location=('RpcProxyValidPorts "other:6001"',))
+    c = opened(server)
+    c.request(method, "mbx:6005", 76)
+    assert c.head().line == "HTTP/1.1 503 RPC Error: 6ba"
+    assert double.count == 0
+
+
+def test_version_1_in_any_case(front, double, opened, log):
+    log.expect("RPX0512: ")
+    c = opened(front(*passes(double.url())))
+    c.request("rpc_connect", "mbx:6001", None)
+    assert c.head().status == 501
+    assert double.count == 0
