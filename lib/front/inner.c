@@ -236,11 +236,15 @@ bool front_inner_is_live(const front_inner *in)
 }
 
 /* Nothing of the request has been sent when TLS fails: another member of the
- * balancer may have it. */
+ * balancer may have it. Not where the client said which name is expected: a
+ * wrong one would put every member out of service. */
 static int untrusted(const request_rec *r)
 {
+    const proxy_dir_conf *dir = ap_get_module_config(r->per_dir_config,
+                                                     &proxy_module);
     return apr_table_get(r->subprocess_env, "BALANCER_NAME")
-           ? HTTP_SERVICE_UNAVAILABLE : HTTP_BAD_GATEWAY;
+           && !dir->preserve_host ? HTTP_SERVICE_UNAVAILABLE
+                                  : HTTP_BAD_GATEWAY;
 }
 
 /* Tells of a write that failed, and decides the status. */

@@ -265,6 +265,33 @@ def test_other_member_is_trusted(front, inner, other_ca, certs, opened, log,
     assert all(t.rest() == b"" for t in bad.taken)
 
 
+def done(taken):
+    """An inner proxy that answers one request."""
+    taken.whole()
+    taken.send(answer(body=b"done"))
+
+
+def test_clients_host_is_nobodys_fault(front, inner, certs, opened, log):
+    """With ProxyPreserveHost the client says which name the certificate has
+    to have: a wrong one is refused, and puts no member out of service."""
+    log.expect("RPX0525: ")
+    log.allow("AH0", "SSL Library Error", "ssl:")
+    pair = [inner(done, tls=server_tls(certs)) for _ in range(2)]
+    members = [d.url().removesuffix("/rpc") for d in pair]
+    server = front('<Proxy "balancer://inside">',
+                   *(f"    BalancerMember {m} retry=60" for m in members),
+                   "</Proxy>", "ProxyPreserveHost On",
+                   'ProxyPass "/rpc" "balancer://inside/rpc"')
+    c = opened(server)
+    c.name = "somebody.example.test"
+    assert asks(c, length=0).status == 502
+    said = [line for line in log.lines() if "RPX0525" in line.raw]
+    assert len(said) == 1          # the other member was not tried either
+    c = opened(server)
+    c.request("RPC_OUT_DATA", "mbx:6001", 0)
+    assert c.response()[1] == b"done"
+
+
 def test_checks_are_the_administrators(front, inner, other_ca, opened):
     """What SSLProxy... switches off is off."""
     double = inner(tls=server_tls(other_ca))
