@@ -138,12 +138,22 @@ static void from_client(relay_bridge *b, uint8_t *p, size_t len)
     push_up(b, v, 3);
 }
 
+/* Both connections are to go on behind a short answer, which may come before
+ * the body: then that must have passed, too. */
+static bool owes_body(const relay_bridge *b)
+{
+    return b->held && b->inner_keeps && !b->client.gone && !b->up.broken
+        && b->r->connection->keepalive != AP_CONN_CLOSE
+        && (!b->body_ended || relay_pipe_waits(&b->up)
+            || relay_io_blocked(&b->inner));
+}
+
 static bool reads_client(const relay_bridge *b)
 {
     return !b->client.body_done && !b->client.gone && !b->finished
         && !relay_pipe_waits(&b->up) && !b->up.broken
         && !relay_io_blocked(&b->inner)
-        && b->phase != RELAY_BRIDGE_COMPLETE;
+        && (b->phase != RELAY_BRIDGE_COMPLETE || owes_body(b));
 }
 
 static void end_body(relay_bridge *b)
@@ -252,7 +262,7 @@ static void look_for_ends(relay_bridge *b)
             || (!relay_pipe_waits(&b->up) && !relay_io_blocked(&b->inner))))
         relay_bridge_fail(b, 0, "the client closed");
     if (b->phase == RELAY_BRIDGE_COMPLETE) {
-        if (delivered)
+        if (delivered && !owes_body(b))
             b->finished = true;
     } else if (b->inner.body_done || b->inner.gone) {
         if (b->phase == RELAY_BRIDGE_ANSWERED) {

@@ -91,6 +91,28 @@ def test_first_message_with_the_body(server, double, opened):
     assert double.count == 1
 
 
+@each_way
+def test_answer_before_the_body(server, double, opened, way):
+    """An inner proxy may refuse the first message without a look at the body
+    that comes with it: the body is passed nevertheless, for both connections
+    go on behind it."""
+    c = opened(server(way))
+    c.request("RPC_OUT_DATA", "mbx:6001", 76, [message(1)])
+    taken = double.take()
+    taken.request()
+    taken.send(challenge("VFdP"))
+    assert c.response()[0].status == 401
+    for half in (b"x" * 40, b"y" * 36):
+        c.send(half)
+        assert taken.exactly(len(half)) == half
+    c.request("RPC_OUT_DATA", "mbx:6001", 76, [message(3)])
+    c.send(b"z" * 76)
+    assert taken.whole()[1] == b"z" * 76
+    taken.send(OUT_HEAD)
+    assert c.head().status == 200
+    assert double.count == 1
+
+
 def test_inner_ends_behind_401(server, double, opened):
     """Whoever sends the next message on another connection would begin
     again without knowing: the client's connection ends as well."""
