@@ -10,6 +10,7 @@
 
 #include "relay/channel.h"
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/sock.h"
 
 /* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
@@ -21,17 +22,6 @@ static void refuse(relay_channel *ch, unsigned code, const char *line)
     ch->cause_logged = true;
     ch->rpc_error = code;
     relay_channel_fail(ch, RPCH_E_POLICY, "refused by policy or a limit", line);
-}
-
-/* The cookie is a secret: logs get a hash of it. */
-static void name_connection(relay_channel *ch)
-{
-    relay_hash h;
-    const rpch_cookie *vc = relay_half_vc(&ch->half);
-    relay_table_hash(ch->engine->table, vc->b, sizeof(vc->b), &h);
-    apr_table_set(ch->r->subprocess_env, "RPC_CONNECTION",
-                  apr_psprintf(ch->r->pool, "%02x%02x%02x%02x%02x%02x", h.b[0],
-                               h.b[1], h.b[2], h.b[3], h.b[4], h.b[5]));
 }
 
 static void hash_text(relay_channel *ch, const char *text, relay_hash *out)
@@ -205,7 +195,7 @@ static void begin(relay_channel *ch, rpch_msec now)
     relay_claim c;
     ch->claimed = true;
     relay_engine_heard(ch->engine, ch->job);
-    name_connection(ch);
+    relay_label(ch->r, relay_half_vc(&ch->half));
     make_claim(ch, &c); /* the identity, which a successor is known by */
     ch->open_deadline = now + ch->job->limits.open_timeout;
     ch->retry = heir || (ch->joined && ch->half.dir == RELAY_IN)

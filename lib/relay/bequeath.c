@@ -4,6 +4,7 @@
  * how the leg leaves. The successor's is in succeed.c, which tells the rules.
  */
 #include "relay/channel.h"
+#include "relay/label.h"
 
 /* The successor is gone, and the leg with it: nobody else gives the half
  * back. */
@@ -36,7 +37,7 @@ static void hear_heir(relay_channel *ch)
     RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
                "RPX0315: the successor of the %s channel of connection %s "
                "ended before it took the leg", relay_dir_name(ch->half.dir),
-               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"));
+               relay_label_of(ch->r));
 }
 
 /* The channel that this newcomer wants to replace is still on its way. */

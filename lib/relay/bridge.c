@@ -17,12 +17,11 @@
  */
 #include "relay/bridge_private.h"
 
-#include <apr_sha1.h>
-#include <apr_strings.h>
 #include <http_protocol.h>
 #include <stdlib.h>
 
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/loop.h"
 
 /* Reads of one step, before another stream has its turn. */
@@ -72,25 +71,17 @@ static long to_client(void *baton, const struct iovec *v, int n)
 
 /* ---- the request's body ---- */
 
-/* The cookie is a secret: logs get a hash of it. */
 static void name_connection(relay_bridge *b)
 {
     const rpch_cookie *vc = rpch_observer_vc(&b->seen_up);
-    unsigned char h[APR_SHA1_DIGESTSIZE];
-    apr_sha1_ctx_t sha;
     if (b->named || vc == NULL)
         return;
     b->named = true;
-    apr_sha1_init(&sha);
-    apr_sha1_update_binary(&sha, vc->b, sizeof(vc->b));
-    apr_sha1_final(h, &sha);
-    apr_table_setn(b->r->subprocess_env, "RPC_CONNECTION",
-                   apr_psprintf(b->r->pool, "%02x%02x%02x%02x%02x%02x", h[0],
-                                h[1], h[2], h[3], h[4], h[5]));
+    relay_label(b->r, vc);
     RELAY_RLOG(b->engine, APLOG_INFO, 0, b->r, "RPX0540: %s channel of "
                "connection %s of %s to %s passes to %s", b->job->what,
-               apr_table_get(b->r->subprocess_env, "RPC_CONNECTION"),
-               b->job->user, b->job->target, b->job->member);
+               relay_label_of(b->r), b->job->user, b->job->target,
+               b->job->member);
 }
 
 static void observe(relay_bridge *b, const uint8_t *p, size_t len)

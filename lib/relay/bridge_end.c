@@ -10,6 +10,7 @@
 
 #include "relay/bridge_private.h"
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/poller.h"
 #include "rpch/machine.h"
 
@@ -61,9 +62,14 @@ static bool is_busy(const relay_bridge *b)
                  && rpch_observer_at_boundary(&b->seen_down)));
 }
 
+/* A short body that is not there is the client's matter. */
 static void expire_quiet(relay_bridge *b)
 {
-    if (awaits_answer(b))
+    if (b->phase == RELAY_BRIDGE_ASKED && !b->large && !b->body_ended
+        && !up_waits(b))
+        relay_bridge_fail(b, HTTP_REQUEST_TIME_OUT, "the client did not send "
+                          "its body within ProxyTimeout");
+    else if (awaits_answer(b))
         relay_bridge_blame(b, HTTP_GATEWAY_TIME_OUT, "the inner proxy did not "
                            "answer within ProxyTimeout");
     else if (b->held)
@@ -116,14 +122,13 @@ static const char *cause_of(const relay_bridge *b)
 static void log_end(const relay_bridge *b)
 {
     const relay_bridge_job *job = b->job;
-    const char *name = apr_table_get(b->r->subprocess_env, "RPC_CONNECTION");
     RELAY_RLOG(b->engine, b->blamed ? APLOG_WARNING : APLOG_INFO, 0, b->r,
                "%s: %s channel of connection %s of %s to %s through %s ended "
                "after %" APR_UINT64_T_FMT " ms: up %" APR_UINT64_T_FMT
                " bytes, %" APR_UINT64_T_FMT " PDUs; down %" APR_UINT64_T_FMT
                " bytes, %" APR_UINT64_T_FMT " PDUs: %s",
-               b->blamed ? "RPX0543" : "RPX0542", job->what, name ? name : "-",
-               job->user, job->target, job->member,
+               b->blamed ? "RPX0543" : "RPX0542", job->what,
+               relay_label_of(b->r), job->user, job->target, job->member,
                relay_now() - b->started, b->up_bytes, b->seen_up.pdus,
                b->down_bytes, b->seen_down.pdus, cause_of(b));
 }

@@ -19,6 +19,7 @@
 
 #include "relay/call.h"
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/trace.h"
 
 /* Reads of one step, before another channel has its turn. */
@@ -303,7 +304,7 @@ static void note_open(relay_channel *ch)
     RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
                "RPX0310: %s channel of connection %s to %s is open",
                relay_dir_name(ch->half.dir),
-               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               relay_label_of(ch->r),
                ch->job->target);
 }
 

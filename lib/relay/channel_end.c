@@ -10,6 +10,7 @@
 #include <http_protocol.h>
 
 #include "relay/channel.h"
+#include "relay/label.h"
 #include "relay/clock.h"
 
 /* RPC_S_SERVER_UNAVAILABLE. */
@@ -138,7 +139,7 @@ static void log_end(relay_channel *ch)
                "%s after %" APR_UINT64_T_FMT " bytes in %" APR_UINT64_T_FMT
                " RPC PDUs: %s%s", tag,
                relay_dir_name(ch->half.dir),
-               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               relay_label_of(ch->r),
                ch->job->user, ch->job->target, ch->end_state, c.rpc_bytes,
                c.rpc_pdus, cause_of(ch), circumstance(ch));
 }
@@ -151,7 +152,7 @@ static void log_summary(relay_channel *ch, const relay_summary *s)
                " bytes, %" APR_UINT64_T_FMT " PDUs, %u recycled; out %"
                APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT
                " PDUs, %u recycled; %s%s%s",
-               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               relay_label_of(ch->r),
                ch->job->user, ch->job->target, s->lifetime,
                s->was_open ? "" : ", never open",
                s->half[RELAY_IN].rpc_bytes, s->half[RELAY_IN].rpc_pdus,

@@ -84,7 +84,8 @@ rpch_msec relay_channel_role_deadline(const relay_channel *ch)
 void relay_channel_expire(relay_channel *ch, rpch_msec now)
 {
     if (ch->lingering) {
-        ch->linger_over = relay_engine_is_stopped(ch->engine) || ch->stall_deadline <= now
+        ch->linger_over = relay_engine_is_stopped(ch->engine)
+            || ch->stall_deadline <= now
             || ch->drain.last <= now;
         return;
     }

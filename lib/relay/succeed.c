@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "relay/channel.h"
+#include "relay/label.h"
 
 /* A holder that was not ready is asked again after, ms: soon at first, then
  * less often. */
@@ -119,8 +120,7 @@ static void refused(relay_channel *ch, const relay_msg *m, rpch_msec now)
     refuse(ch, apr_psprintf(ch->r->pool, "RPX0326: the holder of the %s "
                             "channel of connection %s refuses the successor: "
                             "%s", relay_dir_name(ch->half.dir),
-                            apr_table_get(ch->r->subprocess_env,
-                                          "RPC_CONNECTION"), m->text));
+                            relay_label_of(ch->r), m->text));
 }
 
 static void out_of_order(relay_channel *ch, const relay_msg *m)
@@ -145,7 +145,7 @@ static void arrived(relay_channel *ch)
         RELAY_RLOG(ch->engine, APLOG_INFO, 0, ch->r,
                "RPX0314: %s channel of connection %s to %s succeeds by %s_R2",
                relay_dir_name(ch->half.dir),
-               apr_table_get(ch->r->subprocess_env, "RPC_CONNECTION"),
+               relay_label_of(ch->r),
                ch->job->target, relay_dir_name(ch->half.dir));
     relay_succession_hang_up(ch->succ);
 }

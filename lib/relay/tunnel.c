@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/sock.h"
 #include "relay/trace.h"
 
@@ -267,7 +268,7 @@ static void note_open(relay_tunnel *t)
                           RELAY_HALF_OPEN);
     RELAY_RLOG(t->engine, APLOG_INFO, 0, t->r,
                "RPX0350: version 1 connection %s to %s is open",
-               apr_table_get(t->r->subprocess_env, "RPC_CONNECTION"),
+               relay_label_of(t->r),
                t->job->target);
 }
 

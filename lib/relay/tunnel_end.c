@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "relay/clock.h"
+#include "relay/label.h"
 #include "relay/tunnel.h"
 
 /* RPC_S_SERVER_UNAVAILABLE. */
@@ -150,7 +151,7 @@ static void log_end(relay_tunnel *t)
                "to %s ended in state %s after %" APR_UINT64_T_FMT " ms: in "
                "%" APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT " PDUs; out "
                "%" APR_UINT64_T_FMT " bytes, %" APR_UINT64_T_FMT " PDUs: %s",
-               tag, apr_table_get(t->r->subprocess_env, "RPC_CONNECTION"),
+               tag, relay_label_of(t->r),
                t->job->user, t->job->target,
                rpch_mixed_state_name((rpch_mixed_state)t->end_state),
                relay_now() - t->started, m->in_bytes, m->in_pdus,

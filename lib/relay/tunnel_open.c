@@ -11,6 +11,7 @@
 #include <apr_strings.h>
 #include <sys/socket.h>
 
+#include "relay/label.h"
 #include "relay/tunnel.h"
 
 /* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
@@ -32,7 +33,6 @@ static void hash_text(relay_tunnel *t, const char *text, relay_hash *out)
 static void make_claim(relay_tunnel *t, relay_claim *c)
 {
     const relay_job *job = t->job;
-    relay_hash name;
     memset(c, 0, sizeof(*c));
     apr_generate_random_bytes(c->vc.b, sizeof(c->vc.b));
     c->kind = job->kind;
@@ -43,11 +43,7 @@ static void make_claim(relay_tunnel *t, relay_claim *c)
     c->max_per_address = job->max_per_address;
     c->owner = t->engine->self;
     c->owner.channel = t->box.number;
-    relay_table_hash(t->engine->table, c->vc.b, sizeof(c->vc.b), &name);
-    apr_table_set(t->r->subprocess_env, "RPC_CONNECTION",
-                  apr_psprintf(t->r->pool, "%02x%02x%02x%02x%02x%02x",
-                               name.b[0], name.b[1], name.b[2], name.b[3],
-                               name.b[4], name.b[5]));
+    relay_label(t->r, &c->vc);
 }
 
 /* What is wrong, or NULL. */

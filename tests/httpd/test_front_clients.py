@@ -63,21 +63,25 @@ def secret(scratch):
 
 def by_impacket(backends, via):
     dc, echo = backends.dc, backends.echo
-    want = direct_impacket(dc.host, dc.samr_port, ("samr", "mgmt"), True)
+    want = direct_impacket(dc.host, dc.samr_port, ("samr",), True)
     assert "error" not in want
-    assert clients.impacket(("samr", "mgmt"), "dc.tcp", dc.samr_port, via=via,
+    assert clients.impacket(("samr",), "dc.tcp", dc.samr_port, via=via,
                             seal=True) == want
     want = direct_impacket(echo.host, echo.tcp_port, ("echo",), False)
     assert clients.impacket(("echo",), "echo.http", 1, via=via) == want
 
 
-def by_samba(samba, backends, via):
-    dc = backends.dc
-    want = samba.python(("samr", "mgmt"), dc.host, dc.samr_port,
-                        options=("seal", "ntlm"))
-    assert "error" not in want
+@pytest.fixture(scope="session")
+def direct_samba(samba, samba_dc):
+    answer = samba.python(("samr",), samba_dc.host, samba_dc.samr_port,
+                          options=("seal", "ntlm"))
+    assert "error" not in answer
+    return answer
+
+
+def by_samba(samba, backends, via, want):
     for kind in ("tcp", "http"):
-        assert samba.python(("samr", "mgmt"), f"dc.{kind}", dc.samr_port,
+        assert samba.python(("samr",), f"dc.{kind}", backends.dc.samr_port,
                             via=via, options=("seal", "ntlm")) == want
 
 
@@ -89,7 +93,8 @@ def by_raw(server, raw, tls):
 
 
 @pytest.mark.parametrize("case", cases())
-def test_same_answers(case, front, httpd, backends, samba, raw, tls, secret):
+def test_same_answers(case, front, httpd, backends, samba, direct_samba, raw,
+                      tls, secret):
     """The inner httpd asks for TLS, and believes the front."""
     auth = case["auth"]
     location = ["RpcProxyTrustedFront 127.0.0.0/8"]
@@ -106,7 +111,7 @@ def test_same_answers(case, front, httpd, backends, samba, raw, tls, secret):
     if case["client"] == "impacket":
         by_impacket(backends, via)
     elif case["client"] == "samba":
-        by_samba(samba, backends, via)
+        by_samba(samba, backends, via, direct_samba)
     else:
         by_raw(server, raw, tls)
 
@@ -125,6 +130,25 @@ def test_in_clear_text_is_refused(front, httpd, backends, raw, log):
     head = client.cout.head()
     assert head.status == 403
     assert "www-authenticate" not in head.headers
+
+
+def test_one_name_on_both(front, httpd, backends, raw):
+    """A connection's lines are found by one name in both logs."""
+    inside = httpd(mpm="event", auth="none", **backends.fields(
+        location=("RpcProxyRequireAuth Off",)))
+    server = front(*passes(to_httpd(inside)))
+    marks = server.errors.mark(), inside.errors.mark()
+    calls = raw(server, "echo.tcp:1").open().calls()
+    assert calls.echo(b"x") == b"x"
+    calls.pipe.close()
+
+    def names(httpd_, mark, tag):
+        return {line.split(" connection ")[1].split()[0]
+                for line in httpd_.errors.since(mark) if tag in line}
+    env.wait_until(lambda: names(inside, marks[1], "RPX0311"), "its end")
+    [name] = names(server, marks[0], "RPX0540")
+    assert names(inside, marks[1], "RPX0311") == {name}
+    assert len(name) == 12
 
 
 def test_wrong_password(front, httpd, backends, log):
