@@ -186,7 +186,7 @@ def test_memory_is_bounded(own_front, inner, opened, tls, secure, back):
     each_full = (full - idle) / CONNECTIONS
     print(f"idle {each_idle:.0f}, full {each_full:.0f} more")
     assert 0 < each_idle < 128 * KIB
-    assert 8 * KIB < each_full <= 160 * KIB
+    assert 4 * KIB < each_full <= 128 * KIB
 
 
 # ---- what is left -----------------------------------------------------------
