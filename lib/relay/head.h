@@ -76,15 +76,14 @@ void relay_head_clear(relay_head *h);
  * are skipped. BAD: anything that is no HTTP/1.x response, as soon as its
  * first bytes show it; too many bytes or fields; bare CR, NUL and other
  * control characters; a name that is no token; a Content-Length that is no
- * number or has two values; a transfer coding that this reader does not know
- * before the last one. */
+ * number or has two values; a transfer coding other than chunked and
+ * identity. */
 relay_head_state relay_head_feed(relay_head *h, const void *in, size_t len,
                                  size_t *used);
 
 /* The rest is for a head that is DONE. */
 
-/* How the body ends when the request's method was HEAD, or was not. CLOSE
- * with a coding other than chunked: the bytes are so coded. */
+/* How the body ends when the request's method was HEAD, or was not. */
 relay_body relay_head_body(const relay_head *h, bool method_is_head);
 
 /* Steps to the next field, in the order of arrival; the first one from

@@ -120,6 +120,9 @@ static const char *read_framing(relay_head *h)
     }
     if (!error && h->coded && last == NONE)
         error = "the Transfer-Encoding of the response is empty";
+    /* Nobody asked for it by TE, and the receiver would not be told. */
+    if (!error && last == OTHER)
+        error = "the response has an unknown transfer coding";
     h->chunked = last == CHUNKED;
     return error;
 }

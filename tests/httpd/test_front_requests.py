@@ -210,6 +210,7 @@ BAD_HEADS = {
     "long length": b"HTTP/1.1 200 OK\r\nContent-Length: "
                    b"99999999999999999999\r\n\r\n12345",
     "coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, x\r\n\r\n12345",
+    "one coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n123",
     "nul": b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n",
     "long": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200000,
     "many": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20000,
