@@ -74,12 +74,23 @@ static apr_status_t connect_to(front_inner *in, request_rec *r,
     return APR_SUCCESS;
 }
 
+/* Of an address that is written out. For "any" the C library asks the kernel
+ * first which addresses this machine has. */
+static apr_int32_t family_of(const char *host)
+{
+#if APR_HAVE_IPV6
+    if (strchr(host, ':'))
+        return APR_INET6;
+#endif
+    return host[strspn(host, "0123456789.")] ? APR_UNSPEC : APR_INET;
+}
+
 static int connect_all(front_inner *in, request_rec *r,
                        const proxy_server_conf *conf, const front_address *a)
 {
     apr_sockaddr_t *to = NULL;
-    apr_status_t rv = apr_sockaddr_info_get(&to, a->host, APR_UNSPEC, a->port,
-                                            0, in->pool);
+    apr_status_t rv = apr_sockaddr_info_get(&to, a->host, family_of(a->host),
+                                            a->port, 0, in->pool);
     int tried = 0;
     if (rv != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "RPX0530: the member %s "
