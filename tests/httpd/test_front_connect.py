@@ -10,6 +10,7 @@ import pytest
 import env
 from front_inner import OUT_HEAD, Silent, answer, server_tls
 from front_rig import SECURE, channel, each_way, of_way, passes
+from test_front_end import wait_ends
 from test_front_pins import message
 
 GIB = 1 << 30
@@ -104,6 +105,25 @@ def test_no_answer(front, double, opened, log, way, method, length):
     assert c.head().status == 504
     assert taken.exactly(length) == bytes(length)
     assert taken.rest() == b""
+
+
+@each_way
+@pytest.mark.parametrize("headers", [[], [message(1)]],
+                         ids=["stream", "held"])
+def test_body_does_not_come(front, double, opened, way, headers):
+    """Which is not the inner proxy's fault: no warning."""
+    server = front(*to(double.url(), "", "ProxyTimeout 1"), **of_way(way))
+    mark = server.accesses.mark()
+    c = opened(server)
+    c.request("RPC_OUT_DATA", "mbx:6001", 76, headers)
+    c.send(bytes(40))
+    taken = double.take()
+    taken.request()
+    assert c.head().status == 408
+    assert taken.exactly(40) == bytes(40)
+    assert taken.rest() == b""
+    [line] = wait_ends(server, mark, 1)
+    assert "the client did not send" in line.end
 
 
 @each_way
