@@ -89,14 +89,16 @@ class Inner:
     """Accepts connections: for take(), or for handler(Taken), each in a
     thread of its own, whose exceptions are kept in errors."""
 
-    def __init__(self, handler=None, tls=None, timeout=30, small=False):
+    def __init__(self, handler=None, tls=None, timeout=30, small=False,
+                 address="127.0.0.1"):
         self.handler, self.tls, self.timeout = handler, tls, timeout
         self.waiting, self.taken, self.errors = queue.Queue(), [], []
-        self.listener = socket.socket()
+        self.listener = socket.socket(
+            socket.AF_INET6 if ":" in address else socket.AF_INET)
         if small:                  # what a connection takes unread
             self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                      32768)
-        self.listener.bind(("127.0.0.1", 0))
+        self.listener.bind((address, 0))
         self.listener.listen(256)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()

@@ -64,6 +64,16 @@ def test_second_address(front, double, opened):
     assert c.head().status == 200
 
 
+def test_address_of_ipv6(front, inner, opened):
+    member = inner(address="::1")
+    c = opened(front(*to(member.url(host="[::1]"))))
+    c.request("RPC_OUT_DATA", "mbx:6001", 76)
+    taken = member.take()
+    assert taken.request().get("Host") == f"[::1]:{member.port}"
+    taken.send(OUT_HEAD)
+    assert c.head().status == 200
+
+
 def test_no_such_name(front, opened, log):
     log.expect("RPX0530: .*nobody.example.test")
     server = front(*to("rpch://nobody.example.test:1/rpc"))
