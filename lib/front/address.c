@@ -36,13 +36,15 @@ static int refuse_forward(request_rec *r)
 }
 
 /* The path, encoded as it has to be, with the query where the path is the
- * client's own (nocanon); NULL when it cannot be sent. */
+ * client's own (nocanon); NULL when it cannot be sent. With "mapping=encoded"
+ * it is encoded already. */
 static const char *path_of(request_rec *r, char *url, const char **query)
 {
     const char *path = url;
     if (apr_table_get(r->notes, "proxy-nocanon") == NULL) {
-        path = ap_proxy_canonenc(r->pool, url, (int)strlen(url), enc_path, 0,
-                                 r->proxyreq);
+        if (apr_table_get(r->notes, "proxy-noencode") == NULL)
+            path = ap_proxy_canonenc(r->pool, url, (int)strlen(url), enc_path,
+                                     0, r->proxyreq);
         *query = r->args;
     }
     if (path == NULL || *ap_scan_vchar_obstext(path)

@@ -103,6 +103,16 @@ def test_preserve_host(front, double, asks, keep):
                                    else f"127.0.0.1:{double.port}")
 
 
+@pytest.mark.parametrize("option,want", [
+    ("", "/rpc/a%20b%2523?mbx:6001"), (" nocanon", "/rpc/a%20b%2523?mbx:6001"),
+    (" mapping=encoded", "/rpc/a%20b%2523?mbx:6001")])
+def test_path(front, double, asks, option, want):
+    """Encoded once, whoever does it."""
+    server = front(f'ProxyPass "/rpc" "{double.url()}"{option}')
+    request, _ = asks(server, path="/rpc/a%20b%2523")
+    assert request.uri == want
+
+
 def test_passes_the_rest(server, asks):
     """Line and fields of a client as they are."""
     request, head = asks(
