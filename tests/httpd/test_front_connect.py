@@ -296,9 +296,10 @@ def test_other_member_is_trusted(front, inner, other_ca, certs, opened, log,
 
 
 def done(taken):
-    """An inner proxy that answers one request."""
-    taken.whole()
-    taken.send(answer(body=b"done"))
+    """An inner proxy that answers all requests."""
+    while True:
+        taken.whole()
+        taken.send(answer(body=b"done"))
 
 
 def test_clients_host_is_nobodys_fault(front, inner, certs, opened, log):
@@ -320,6 +321,20 @@ def test_clients_host_is_nobodys_fault(front, inner, certs, opened, log):
     c = opened(server)
     c.request("RPC_OUT_DATA", "mbx:6001", 0)
     assert c.response()[1] == b"done"
+
+
+def test_other_host_other_connection(front, inner, certs, opened):
+    """With ProxyPreserveHost the certificate was looked at for one name: the
+    next request of the same client for another name is not sent there."""
+    double = inner(done, tls=server_tls(certs))
+    server = front("ProxyPreserveHost On", *to(double.url()))
+    c = opened(server)
+    for name, count in (("proxy.example.test", 1), ("proxy.example.test", 1),
+                        ("localhost", 2)):
+        c.name = name
+        c.request("RPC_OUT_DATA", "mbx:6001", 0)
+        assert c.response()[1] == b"done"
+        assert double.count == count
 
 
 def test_checks_are_the_administrators(front, inner, other_ca, opened):

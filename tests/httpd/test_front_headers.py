@@ -271,6 +271,37 @@ def test_nobody_was_authenticated(with_auth, double, log):
             403, ["X-User: admin"], AUTH)
 
 
+ANYBODY = ("AuthType Basic", "AuthName front", "AuthBasicProvider anon",
+           "Anonymous *", "Anonymous_MustGiveEmail Off",
+           "Require valid-user", "ProxyRpchAuth header X-User")
+
+
+@pytest.mark.parametrize("name", [
+    "eve\r\nX-User: admin", "eve\nX-User: admin", "eve\r", "e\x01ve",
+    "eve\x7f"], ids=["crlf", "lf", "cr", "control", "delete"])
+def test_name_that_is_no_field(front, double, log, name):
+    """Whatever httpd lets be a user: a name begins no other field."""
+    log.expect("RPX0523: ")
+    server = front(*passes(double.url()), location=ANYBODY,
+                   modules=("authn_anon",))
+    refused(server, double, 403, auth=(name, "x"))
+
+
+@pytest.mark.parametrize("line", [
+    "ProxyRpchAuth fixed service {}", "ProxyRpchAuth header X-User",
+    "ProxyRpchAuth none"], ids=lambda line: line.split()[1])
+def test_inner_refuses_what_we_say(with_auth, asks, secret, log, line):
+    """The client has no part in that, and is not asked for a password that
+    would go nowhere."""
+    log.expect("RPX0524: ")
+    _, head = asks(with_auth(line.format(secret)), auth=AUTH, reply=answer(
+        "401 Unauthorized", b"no", 'WWW-Authenticate: Basic realm="inside"',
+        "WWW-Authenticate: NTLM", "X-Why: so"))
+    assert head.status == 502
+    assert "www-authenticate" not in head.headers
+    assert head.headers["x-why"] == "so"
+
+
 def test_secret_that_everybody_reads(with_auth, double, asks, secret, log):
     log.expect(f"RPX0504: .*{secret}")
     secret.chmod(0o644)
