@@ -171,16 +171,26 @@ def is_closed(connection):
     return True
 
 
-def wait_ends(server, mark, n):
-    """n lines more in the access log, each with why it ended."""
+def wait_ends(server, mark, n, began=True):
+    """n lines more in the access log, each with why it ended; began: all of
+    them got as far as that."""
     try:
         env.wait_until(lambda: len(server.access_since(mark)) >= n, "lines")
     except env.Timeout:
         pass
     found = server.access_since(mark)
     assert len(found) == n, found
-    assert all(a.end not in ("", "-") for a in found), found
+    assert not began or all(a.end not in ("", "-") for a in found), found
     return found
+
+
+def wait_unchanged(server, before, what):
+    """Descriptors and threads. A child of prefork that has served nobody has
+    less than it will have."""
+    if server.conf.mpm == "prefork":
+        most = tuple(max(r) for r in zip(*before.values()))
+        before = dict.fromkeys(before, most)
+    wait_flat(server, before, what)
 
 
 def connect(server, stage, secure):
@@ -221,12 +231,12 @@ def test_client_is_gone(server, double, log, tls, stage, way, secure, how):
         taken.close()
         env.wait_until(lambda: connection_count(server) == 0, "no others")
         before = before or server.resources()
-    wait_flat(server, before, stage.__name__)
+    wait_unchanged(server, before, stage.__name__)
 
 
 #: What the client is told when the inner proxy goes: nothing but the end of
 #: its connection where the response has begun.
-TOLD = {unread: 502, asked: 502, half_a_body: 502, half_a_head: 502, held: 502,
+TOLD = {asked: 502, half_a_body: 502, half_a_head: 502, held: 502,
         in_open: 502, deaf_inner: 502}
 
 
@@ -235,25 +245,27 @@ TOLD = {unread: 502, asked: 502, half_a_body: 502, half_a_head: 502, held: 502,
 def test_inner_is_gone(server, double, log, tls, stage, way, secure, how):
     server = server(way)
     if stage not in (in_open, deaf_inner):   # whose answer is not due
-        log.allow("RPX0543")
+        log.allow("RPX0543", "RPX0526", "RPX0533", "RPX0534")
     before = None
     for _ in range(2):
         mark = server.accesses.mark()
         c = connect(server, stage, tls if secure else None)
         taken = stage(c, double)
         end(taken, how)
-        if stage in TOLD:
+        if stage is unread:        # by a reset even before the head was sent
+            assert c.head().status in (502, 503)
+        elif stage in TOLD:
             assert c.head().status == TOLD[stage]
         if stage is half_a_chunk:
             assert not c.rest().endswith(b"0\r\n\r\n")
         assert is_closed(c)
         assert is_closed(taken) if how == "half" else True
-        wait_ends(server, mark, 1)
+        wait_ends(server, mark, 1, stage is not unread)
         c.close()
         taken.close()
         env.wait_until(lambda: connection_count(server) == 0, "no others")
         before = before or server.resources()
-    wait_flat(server, before, stage.__name__)
+    wait_unchanged(server, before, stage.__name__)
 
 
 @each_way
