@@ -5,6 +5,7 @@ lbmethod, and counters that are true while streams live."""
 import os
 import re
 import signal
+import subprocess
 import urllib.request
 
 import pytest
@@ -13,7 +14,7 @@ import env
 import rts
 from front_inner import OUT_HEAD, Inner, answer, challenge
 from front_rig import Body, channel, each_way, of_way, to_httpd
-from httpd import Httpd
+from httpd import OWNER, Httpd
 from httpd_conf import Conf
 from test_front_headers import basic
 from test_front_pins import message
@@ -392,3 +393,44 @@ def test_chunked_through_a_balancer(front, pair, opened):
         taken.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
                    b"14\r\n" + rts.make("Ping") + b"\r\n")
         assert Body(c, c.head()).exactly(20) == rts.make("Ping")
+
+
+# ---- a child without descriptors --------------------------------------------
+
+def limit_files(pid, limit):
+    """Sets a child's limit of descriptors, as the user that it runs as."""
+    subprocess.run(["setpriv", "--reuid", OWNER[0], "--regid", OWNER[1],
+                    "--clear-groups", "prlimit", "--pid", str(pid),
+                    f"--nofile={limit}:"], check=True, timeout=20)
+
+
+def free_below(pid, n):
+    """The limit below which n descriptors of a process are free."""
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    limit = 0
+    while n:
+        n -= limit not in used
+        limit += 1
+    return limit
+
+
+def test_no_descriptor_is_nobodys_fault(front, pair, opened, log):
+    """The two connections are there, but nothing to wait with: the request
+    has been sent, so that no other member may have it, too."""
+    log.expect("RPX0541: ")
+    log.allow("RPX0543", "RPX0542")
+    server = front(*balanced(*(url(d) for d in pair)), mpm="worker",
+                   children=1)
+    opens(opened(server), pair)    # all that is opened once is open
+    [pid] = server.children()
+    limit_files(pid, free_below(pid, 2))
+    try:
+        c = opened(server)
+        c.request("RPC_OUT_DATA", "m:1", 76)
+        assert c.head().line == "HTTP/1.1 503 RPC Error: 6bb"
+    finally:
+        limit_files(pid, 1024)
+    assert taken_by(pair)[1].rest().startswith(b"RPC_OUT_DATA ")
+    assert sorted(d.count for d in pair) == [1, 1]
+    seen = {opens(opened(server), pair)[0] for _ in range(4)}
+    assert seen == {0, 1}
