@@ -136,12 +136,18 @@ def test_passes_the_rest(server, asks):
 def test_hop_by_hop(server, asks):
     """Fields of one connection do not go to the other."""
     request, head = asks(
-        server, ["Keep-Alive: 300", "TE: gzip", "Proxy-Authorization: x"],
+        server, ["Keep-Alive: 300", "TE: gzip", "Proxy-Authorization: x",
+                 "Upgrade: websocket", "Trailer: X-T", "Proxy-Connection: x"],
         reply=answer("200 OK", b"done", "Keep-Alive: timeout=99",
-                     "Connection: X-Hop", "X-Hop: 1"))
-    for name in ("Keep-Alive", "TE", "Proxy-Authorization", "Upgrade"):
+                     "Connection: X-Hop, Upgrade", "X-Hop: 1", "Upgrade: h2c",
+                     "Trailer: X-T", "TE: gzip", "Proxy-Connection: x",
+                     "Proxy-Authenticate: Basic"))
+    for name in ("Keep-Alive", "TE", "Proxy-Authorization", "Upgrade",
+                 "Trailer", "Proxy-Connection"):
         assert request.get(name) is None, name
-    assert "x-hop" not in head.headers
+    for name in ("x-hop", "upgrade", "trailer", "te", "proxy-connection",
+                 "proxy-authenticate"):
+        assert name not in head.headers
     assert "99" not in head.headers.get("keep-alive", "")
 
 
