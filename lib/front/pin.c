@@ -75,9 +75,12 @@ void front_pin_release(front_inner *in, bool reusable)
 
 static apr_status_t leave(void *data)
 {
-    proxy_worker *worker = data;
-    if (worker->s->busy > 0)
-        worker->s->busy--;
+    apr_size_t *busy = &((proxy_worker *)data)->s->busy;
+    apr_size_t n = __atomic_load_n(busy, __ATOMIC_RELAXED);
+    while (n > 0 && !__atomic_compare_exchange_n(busy, &n, n - 1, true,
+                                                 __ATOMIC_RELAXED,
+                                                 __ATOMIC_RELAXED))
+        ;
     return APR_SUCCESS;
 }
 
@@ -87,8 +90,8 @@ static void elect(request_rec *r, proxy_balancer *balancer,
 {
     const char *path = strstr(*url, "://");
     path = path ? strchr(path + 3, '/') : NULL;
-    worker->s->elected++;
-    worker->s->busy++;
+    __atomic_fetch_add(&worker->s->elected, 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(&worker->s->busy, 1, __ATOMIC_RELAXED);
     apr_pool_cleanup_register(r->pool, worker, leave, apr_pool_cleanup_null);
     apr_table_setn(r->subprocess_env, "BALANCER_NAME", balancer->s->name);
     apr_table_setn(r->subprocess_env, "BALANCER_WORKER_NAME",

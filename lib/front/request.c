@@ -127,8 +127,10 @@ static void release(void *baton, bool reusable, uint64_t up, uint64_t down)
     if (in == NULL)
         return;
     /* "To" and "From" of balancer-manager, as mod_proxy_http counts them */
-    in->worker->s->transferred += (apr_off_t)up;
-    in->worker->s->read += (apr_off_t)down;
+    __atomic_fetch_add(&in->worker->s->transferred, (apr_off_t)up,
+                       __ATOMIC_RELAXED);
+    __atomic_fetch_add(&in->worker->s->read, (apr_off_t)down,
+                       __ATOMIC_RELAXED);
     front_pin_release(in, reusable);
 }
 
