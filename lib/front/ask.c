@@ -2,6 +2,7 @@
 /* ask.c - the head of the request to an inner proxy */
 #include "front/ask.h"
 
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <http_ssl.h>
@@ -131,18 +132,37 @@ static disguise *dress(apr_pool_t *p, request_rec *r, const front_inner *in,
     return d;
 }
 
+/* Applications get fields as CGI's variables, in which both are "_". */
+static char folded(char c)
+{
+    return c == '-' ? '_' : apr_tolower(c);
+}
+
+static bool is_taken_for(const char *name, const char *other)
+{
+    while (*name && folded(*name) == folded(*other)) {
+        name++;
+        other++;
+    }
+    return *name == *other;
+}
+
 /* The client's fields without those that it has no say in. */
 static apr_table_t *fields_of(apr_pool_t *p, const request_rec *r,
                               const front_identity *who)
 {
-    apr_table_t *t = apr_table_copy(p, r->headers_in);
-    apr_table_unset(t, TLS_1);
-    apr_table_unset(t, TLS_2);
+    const apr_array_header_t *all = apr_table_elts(r->headers_in);
+    const apr_table_entry_t *e = (const apr_table_entry_t *)all->elts;
+    apr_table_t *t = apr_table_make(p, all->nelts);
+    int i;
+    for (i = 0; i < all->nelts; i++) {
+        if (!is_taken_for(e[i].key, TLS_1) && !is_taken_for(e[i].key, TLS_2)
+            && !(who->drop && is_taken_for(e[i].key, who->drop)))
+            apr_table_addn(t, e[i].key, e[i].val);
+    }
     apr_table_unset(t, "Proxy-Authorization"); /* to us, if to anybody */
     if (who->replaced)
         apr_table_unset(t, "Authorization");
-    if (who->drop)
-        apr_table_unset(t, who->drop);
     return t;
 }
 
