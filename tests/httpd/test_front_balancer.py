@@ -100,45 +100,66 @@ def two(scratch, certs, log, backends):
             server.stop()
 
 
-def open_calls(raw, server, tls, user):
-    client = raw(server, "echo.http:1", tls, auth=(user, "x")).open()
+def open_calls(raw, server, tls, user, between=lambda: None):
+    """Calls of a new connection; between() after its OUT channel."""
+    client = raw(server, "echo.http:1", tls, auth=(user, "x"))
+    client.start_out()
+    client.read_200()
+    client.read_a3()
+    between()
+    client.start_in()
+    client.read_c2()
     calls = client.calls()
     assert calls.add_one(1) == 2
     return calls
+
+
+def fill_three(raw, server, two, tls, turn):
+    """Connections by the members that have their halves: (0,), (1,), and
+    (0, 1), where turn() lets byrequests' next member be the other one."""
+    found = {}
+    for n in range(60):
+        before = [h.status()["connections"] for h in two]
+        calls = open_calls(raw, server, tls, f"user{n}",
+                           turn if turn and n % 3 else lambda: None)
+        now = [h.status()["connections"] for h in two]
+        at = tuple(i for i in (0, 1) if now[i] > before[i])
+        assert at and sum(now) == sum(before) + len(at)
+        found.setdefault(at, []).append(calls)
+        if len(found) == (3 if turn else 2):
+            return found
+    raise AssertionError(f"only {list(found)} after {n} users")
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_is_killed(front, two, raw, tls, log, method):
     """New connections go to the other one, the log says so; and those that
     it had live on. byrequests parts even the halves of a connection, which
-    meet at their ncacn_http server; then none is of one member alone."""
+    meet at their ncacn_http server, if no other request comes between."""
     server = front(*balanced(*(to_httpd(h).removesuffix("/rpc") for h in two),
                              method=method))
-    live, counts = {0: [], 1: []}, [0, 0]
-    for n in range(60):
-        calls = open_calls(raw, server, tls, f"user{n}")
-        now = [h.status()["connections"] for h in two]
-        # counted by both where its halves are at both
-        number = now[1] - counts[1] if now != [c + 1 for c in counts] else 0
-        live[number].append(calls)
-        counts = now
-        if n >= 5 and (method == "byrequests" or all(counts)):
-            break
-    assert all(counts)
+
+    def turn():
+        c = channel(server, tls)
+        c.request("RPC_OUT_DATA", "echo.http:1", 0)
+        assert c.response()[0].status == 200
+        c.close()
+    found = fill_three(raw, server, two, tls,
+                       turn if method == "byrequests" else None)
+    assert set(found) == ({(0,), (1,), (0, 1)} if method == "byrequests"
+                          else {(0,), (1,)})
     dead = two[0].address()[1]
     log.expect(rf"RPX0533: .*127\.0\.0\.1:{dead}")
     os.killpg(two[0].process.pid, signal.SIGKILL)
     two[0].process.popen.wait(20)
     for n in range(6):
         open_calls(raw, server, tls, f"new{n}")
-    for calls in live[0]:
+    for calls in (c for at in found if 0 in at for c in found[at]):
         with pytest.raises((EOFError, OSError)):
             calls.add_one(3)
-    if method == "rpch":
-        assert live[1]
-        for calls in live[1]:
-            assert calls.add_one(3) == 4
-    assert two[1].status()["connections"] >= 6
+    for calls in found[(1,)]:
+        assert calls.add_one(3) == 4
+    assert two[1].status()["connections"] >= 6 + len(found[(1,)])
 
 
 @each_way
