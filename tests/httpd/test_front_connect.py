@@ -53,6 +53,28 @@ def test_nobody_listens(front, opened, log, tls, secure, method, length):
     assert head.status == 503
 
 
+def test_unreachable_is_left_alone(front, opened, log):
+    """For retry= seconds, as with mod_proxy_http: waiting for a member that
+    does not answer would take the workers of everybody."""
+    port = env.free_port()
+    log.expect(rf"RPX0533: .*127\.0\.0\.1:{port}")
+    log.expect(rf"RPX0528: .*127\.0\.0\.1:{port}")
+    server = front(f'ProxyPass "/rpc" "rpch://127.0.0.1:{port}/rpc" retry=600')
+    for _ in range(3 * len(server.children())):
+        assert asks(opened(server)).status == 503
+    assert sum("RPX0533" in line.raw for line in log.lines()) == 1
+
+
+def test_tried_again(front, inner, opened, log):
+    """With retry=0 whoever comes next asks the member again."""
+    port = env.free_port()
+    log.expect(rf"RPX0533: .*127\.0\.0\.1:{port}")
+    server = front(*to(f"rpch://127.0.0.1:{port}/rpc"))
+    assert asks(opened(server)).status == 503
+    assert asks(opened(server)).status == 503
+    assert sum("RPX0533" in line.raw for line in log.lines()) == 2
+
+
 def test_second_address(front, double, opened):
     """Of a name with two addresses the first is of nobody."""
     server = front(*to(double.url(host="two.example.test")))
@@ -77,7 +99,7 @@ def test_address_of_ipv6(front, inner, opened):
 def test_no_such_name(front, opened, log):
     log.expect("RPX0530: .*nobody.example.test")
     server = front(*to("rpch://nobody.example.test:1/rpc"))
-    assert asks(opened(server)).status in (502, 503)
+    assert asks(opened(server)).status == 503
 
 
 @pytest.fixture
