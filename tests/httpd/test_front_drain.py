@@ -134,9 +134,13 @@ def test_hard_stop(own_front, streams, log, way, how):
     os.kill(server.process.pid, signal.SIGTERM if how == "stop"
             else signal.SIGWINCH)
     env.wait_until(lambda: not server.process.alive(), "httpd to end", 40)
-    for line in ended(server, 4):
-        assert STOPPED in line.end
+    lines = ended(server, len(live))
+    assert all(STOPPED in line.end for line in lines)
+    assert sorted(line.channel for line in lines) == ["in", "in", "out",
+                                                      "out"]
+    said = [line for line in server.errors.since(0) if "RPX054" in line
+            and " ended after " in line]
+    assert len(said) == len(live) and all(STOPPED in line for line in said)
     for bad in ("AH00045", "AH00046", "exit signal"):
         assert not any(bad in line for line in server.errors.since(0))
     wait_over(*(s.channel for s in live))
-    assert len(live) == 4
