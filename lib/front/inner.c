@@ -85,6 +85,18 @@ static apr_int32_t family_of(const char *host)
     return host[strspn(host, "0123456789.")] ? APR_UNSPEC : APR_INET;
 }
 
+/* As mod_proxy_http has it: a member that cannot be reached is left alone for
+ * retry= seconds. One that is no balancer's ignores errors, unless its status=
+ * says otherwise. Nothing is its fault when we have no socket. */
+static void put_in_error(proxy_worker *w, apr_status_t rv)
+{
+    if ((w->s->status & PROXY_WORKER_IGNORE_ERRORS) != 0
+        || rv == EMFILE || rv == ENFILE || rv == ENOBUFS)
+        return;
+    w->s->error_time = apr_time_now();
+    w->s->status |= PROXY_WORKER_IN_ERROR;
+}
+
 static int connect_all(front_inner *in, request_rec *r,
                        const proxy_server_conf *conf, const front_address *a)
 {
@@ -109,6 +121,7 @@ static int connect_all(front_inner *in, request_rec *r,
     }
     if (rv == APR_SUCCESS)
         return OK;
+    put_in_error(in->worker, rv);
     ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r, "RPX0533: the member %s is "
                   "not used: none of its %d addresses can be reached",
                   in->name, tried);

@@ -54,22 +54,25 @@ def test_nobody_listens(front, opened, log, tls, secure, method, length):
 
 
 def test_unreachable_is_left_alone(front, opened, log):
-    """For retry= seconds, as with mod_proxy_http: waiting for a member that
-    does not answer would take the workers of everybody."""
+    """With status=-I, for retry= seconds: waiting for a member that does not
+    answer takes the workers of everybody."""
     port = env.free_port()
     log.expect(rf"RPX0533: .*127\.0\.0\.1:{port}")
     log.expect(rf"RPX0528: .*127\.0\.0\.1:{port}")
-    server = front(f'ProxyPass "/rpc" "rpch://127.0.0.1:{port}/rpc" retry=600')
+    server = front(f'ProxyPass "/rpc" "rpch://127.0.0.1:{port}/rpc" '
+                   'status=-I retry=600')
     for _ in range(3 * len(server.children())):
         assert asks(opened(server)).status == 503
-    assert sum("RPX0533" in line.raw for line in log.lines()) == 1
+    # each child has its own view of a member outside of a balancer
+    asked = sum("RPX0533" in line.raw for line in log.lines())
+    assert 1 <= asked <= len(server.children())
 
 
-def test_tried_again(front, inner, opened, log):
-    """With retry=0 whoever comes next asks the member again."""
+def test_tried_again(front, opened, log):
+    """A member outside of a balancer ignores errors, as mod_proxy has it."""
     port = env.free_port()
     log.expect(rf"RPX0533: .*127\.0\.0\.1:{port}")
-    server = front(*to(f"rpch://127.0.0.1:{port}/rpc"))
+    server = front(f'ProxyPass "/rpc" "rpch://127.0.0.1:{port}/rpc" retry=600')
     assert asks(opened(server)).status == 503
     assert asks(opened(server)).status == 503
     assert sum("RPX0533" in line.raw for line in log.lines()) == 2
