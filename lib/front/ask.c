@@ -118,10 +118,14 @@ static disguise *dress(apr_pool_t *p, request_rec *r, const front_inner *in,
     disguise *d = apr_pcalloc(p, sizeof(*d));
     d->conf = *conf;
     d->conf.viaopt = via_block;
+    /* of the member its names, and nothing that others count in meanwhile */
     d->worker = *in->worker;
-    d->shared = *in->worker->s;
-    d->shared.ping_timeout_set = 0;
     d->worker.s = &d->shared;
+    apr_cpystrn(d->shared.name_ex, in->worker->s->name_ex,
+                sizeof(d->shared.name_ex));
+    apr_cpystrn(d->shared.hostname_ex, in->worker->s->hostname_ex,
+                sizeof(d->shared.hostname_ex));
+    d->shared.port = in->worker->s->port;
     d->conn.connection = in->c;
     d->conn.worker = &d->worker;
     d->conn.pool = d->conn.scpool = in->pool;
