@@ -276,8 +276,9 @@ static void step(void *stream, const short *revents, rpch_msec now)
     bool moved = false;
     b->reads_left = READS;
     b->up.progress = b->down.progress = false;
+    if (relay_engine_is_stopped(b->engine))
+        relay_bridge_fail(b, HTTP_SERVICE_UNAVAILABLE, RELAY_STOPPED);
     take_events(b, revents);
-    relay_bridge_expire(b, now);
     while (turns < TURNS && !b->finished && turn(b)) {
         moved = true;
         turns++;
@@ -286,6 +287,9 @@ static void step(void *stream, const short *revents, rpch_msec now)
     if (moved || b->up.progress || b->down.progress)
         b->last = now;
     relay_bridge_arm(b, now);
+    /* What came just when its time was over came in time. */
+    if (!b->finished)
+        relay_bridge_expire(b, now);
     b->again = turns == TURNS || b->reads_left == 0;
 }
 

@@ -83,8 +83,6 @@ static void expire_quiet(relay_bridge *b)
 void relay_bridge_expire(relay_bridge *b, rpch_msec now)
 {
     const char *cause = NULL;
-    if (relay_engine_is_stopped(b->engine))
-        relay_bridge_fail(b, HTTP_SERVICE_UNAVAILABLE, RELAY_STOPPED);
     if (relay_drain_deadline(&b->drain) <= now)
         cause = relay_drain_look(&b->drain, is_busy(b), now);
     if (cause)

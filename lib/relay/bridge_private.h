@@ -84,10 +84,11 @@ bool relay_bridge_reads_inner(const relay_bridge *b);
 /* Reads from the inner proxy and passes it on, until there is nothing now. */
 void relay_bridge_read_inner(relay_bridge *b);
 
-/* Fails the bridge when one of its timers is due. */
+/* Fails the bridge, which is not finished, when one of its timers is due: at
+ * the end of a step, behind relay_bridge_arm, when all that could move did. */
 void relay_bridge_expire(relay_bridge *b, rpch_msec now);
 
-/* Behind a step: sets the timers. */
+/* Behind what a step moved: sets the timers. */
 void relay_bridge_arm(relay_bridge *b, rpch_msec now);
 
 /* When relay_bridge_expire is due, or RPCH_NEVER. */

@@ -478,6 +478,10 @@ void relay_poller_turn(relay_poller *p, int max_msec)
     int wait = p->ready ? 0 : relay_poll_timeout(relay_timers_next(&p->timers),
                                                  relay_now(), max_msec);
     int i, n = epoll_wait(p->epoll_fd, p->events, EVENTS_MAX, wait);
+    /* A timer that is due is no reason to miss what came before: a process
+     * that was stopped and goes on finds both. */
+    if (n < 0 && errno == EINTR)
+        n = epoll_wait(p->epoll_fd, p->events, EVENTS_MAX, 0);
     turning = p;
     for (i = 0; i < n; i++)
         note_event(p, p->events[i].data.fd, (short)p->events[i].events);

@@ -3,13 +3,17 @@
 stage; always with a line in the access log that says why, with the other side
 told, and with everything given back."""
 
+import os
+import signal
 import socket
+import time
+from pathlib import Path
 
 import pytest
 
 import env
 import rts
-from engine_rig import connection_count
+from engine_rig import connection_count, holder
 from front_inner import CHUNKED_HEAD, OUT_HEAD, challenge, chunk
 from front_rig import channel, each_way, of_way, passes
 from reactor_rig import NARROW, Narrow, wait_flat
@@ -306,3 +310,35 @@ def test_idle(front, double, log, way):
     assert later.exactly(len(ping)) == ping
     c.close()
     later.close()
+
+
+def is_stopped(pid):
+    """All threads of a process are."""
+    return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+               for stat in Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
+@each_way
+@pytest.mark.parametrize("back", [False, True], ids=["in", "out"])
+def test_data_at_the_deadline(front, double, way, back):
+    """A child that was late finds both that the time is over and that
+    something came: the stream lives on."""
+    server = front(*passes(double.url()), **of_way(way),
+                   location=("RpcProxyIdleTimeout 3s",))
+    c = channel(server)
+    taken = (out_open if back else in_open)(c, double)
+    sender, receiver = (taken, c) if back else (c, taken)
+    pid = holder(server, c)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        env.wait_until(lambda: is_stopped(pid), "the child to be stopped")
+        over = time.monotonic() + 4
+        sender.send(b"in time")
+        env.wait_until(lambda: time.monotonic() > over, "the deadline")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert receiver.exactly(7) == b"in time"
+    sender.send(b"and later")
+    assert receiver.exactly(9) == b"and later"
+    c.close()
+    taken.close()
