@@ -9,6 +9,7 @@ import pytest
 
 import env
 import httpd_conf
+from front_inner import answer
 from front_rig import Front, FrontConf, channel, passes
 
 PROXY = f"LoadModule proxy_module {httpd_conf.MODULES}/mod_proxy.so\n"
@@ -114,6 +115,33 @@ def test_mod_proxy_is_missing(configtest, late):
     assert "RPX0501: mod_proxy_rpch needs mod_proxy" in text
 
 
+class Cramped(Front):
+    """Whose children, which are not root's, may start no threads."""
+
+    def _argv(self, *more):
+        return ["prlimit", "--nproc=1", *super()._argv(*more)]
+
+
+def test_child_without_its_threads(scratch, certs, double, log):
+    """It says so, and refuses what it cannot serve; the rest of httpd
+    works."""
+    server = Cramped(scratch, certs, FrontConf(
+        mpm="prefork", lines=passes(double.url())))
+    log.expect("RPX0503: ", "RPX0510: ")
+    server.start()
+    log.watch(server)
+    try:
+        for method, length in (("RPC_OUT_DATA", 76), ("RPC_IN_DATA", 1 << 30)):
+            c = channel(server)
+            c.request(method, "mbx:6001", length)
+            assert c.head().line == "HTTP/1.1 503 RPC Error: 6bb"
+            c.close()
+        assert double.count == 0
+        assert server.status()["ServerMPM"] == "prefork"
+    finally:
+        server.stop()
+
+
 # ---- members that are not used ----------------------------------------------
 
 @pytest.mark.parametrize("status", ["+D", "+S"])
@@ -156,6 +184,46 @@ def test_forward_proxy(front, log):
         s.sendall(b"RPC_OUT_DATA rpch://127.0.0.1:9/rpc?a:1 HTTP/1.1\r\n"
                   b"Host: x\r\nContent-Length: 0\r\n\r\n")
         assert s.recv(100).startswith(b"HTTP/1.1 403 ")
+
+
+MATCH = 'ProxyPassMatch "^/rpc/([^/]*)(/.*)$" "rpch://$1/rpc$2"'
+
+
+@pytest.mark.parametrize("host,status,tag", [
+    ("127.0.0.1:99999", 400, r"RPX0508: .*//127\.0\.0\.1:99999\): "),
+    ("%5b::1", 400, r"RPX0508: .*//\[::1\): "),
+    (":80", 400, "RPX0508: .*//:80"),
+    ("%23", 500, "RPX0539: .*rpch://#/rpc/x"),
+    ("%3f:80", 500, r"RPX0539: .*rpch://\?:80/rpc/x")])
+def test_url_that_cannot_be_read(front, log, host, status, tag):
+    """Which ProxyPassMatch may make."""
+    log.expect(tag)
+    c = channel(front(MATCH))
+    c.request("RPC_OUT_DATA", "mbx:6001", 0, path=f"/rpc/{host}/x")
+    assert c.head().status == status
+    c.close()
+
+
+@pytest.mark.parametrize("name,status", [("a%20b", 200), ("a b", 403),
+                                         ("a\tb", 403)])
+def test_nocanon(front, double, log, name, status):
+    """What nobody encodes has to be so already."""
+    log.allow("AH00111")           # NAME is no variable of the configuration
+    if status == 403:
+        log.expect("RPX0509: ")
+    server = front('SetEnvIf X-Name "(.*)" NAME=$1',
+                   "ProxyPassInterpolateEnv On",
+                   f'ProxyPass "/rpc" "{double.url()}/${{NAME}}" '
+                   "interpolate nocanon")
+    c = channel(server)
+    c.request("RPC_OUT_DATA", "mbx:6001", 0, [f"X-Name: {name}"])
+    if status == 200:
+        taken = double.take()
+        assert taken.request().uri.startswith("/rpc/a%20b/")
+        taken.send(answer())
+    assert c.head().status == status
+    assert double.count == (status == 200)
+    c.close()
 
 
 def test_http2(front, double, log):

@@ -78,13 +78,33 @@ def test_tried_again(front, opened, log):
     assert sum("RPX0533" in line.raw for line in log.lines()) == 2
 
 
-def test_second_address(front, double, opened):
-    """Of a name with two addresses the first is of nobody."""
-    server = front(*to(double.url(host="two.example.test")))
+def test_second_address(front, inner, opened, log):
+    """Of a name with two addresses the first is of nobody: the C library puts
+    127.0.0.1 before the other one."""
+    member = inner(address="127.0.0.77")
+    log.expect(rf"RPX0531: 127\.0\.0\.1:{member.port}, an address of the "
+               rf"member two\.example\.test:{member.port}")
+    c = opened(front(*to(member.url(host="two.example.test"))))
+    c.request("RPC_OUT_DATA", "mbx:6001", 76)
+    taken = member.take()
+    taken.request()
+    taken.send(OUT_HEAD)
+    assert c.head().status == 200
+
+
+@pytest.mark.parametrize("source", ["127.0.0.5", "::1"])
+def test_source_address(front, double, opened, log, source):
+    """One of the other family is left out, and a line says so."""
+    if source == "::1":
+        log.expect(rf"RPX0532: .*127\.0\.0\.1:{double.port} does not come "
+                   "from ProxySourceAddress")
+    server = front(*to(double.url(), "", f"ProxySourceAddress {source}"))
     c = opened(server)
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
+    assert taken.sock.getpeername()[0] == ("127.0.0.1" if source == "::1"
+                                           else source)
     taken.send(OUT_HEAD)
     assert c.head().status == 200
 
