@@ -14,19 +14,7 @@
 
 #include "front/front.h"
 #include "front/secret.h"
-#include "rpcproxy/value.h"
-
-/* How a number is written. */
-typedef enum kind { SWITCH, AUTO, DURATION } kind;
-
-typedef struct row {
-    const char *name;
-    kind kind;
-    int64_t standard; /* the default */
-    int64_t low;      /* both inclusive; in ms, or as it is */
-    int64_t high;
-    bool main_only;   /* one for the whole httpd */
-} row;
+#include "rpcproxy/setting.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -51,9 +39,9 @@ typedef struct row {
         "Auto (default) serves streams without a worker where it can")
 
 #define AS_ROW(id, name, kind, standard, low, high, main_only, help) \
-    [id] = { name, kind, standard, low, high, main_only },
+    [id] = { name, RPCPROXY_KIND_##kind, standard, low, high, main_only },
 
-static const row rows[FRONT_SETTINGS] = { NUMBERS(AS_ROW) };
+static const rpcproxy_row rows[FRONT_SETTINGS] = { NUMBERS(AS_ROW) };
 
 void *front_create_dir_conf(apr_pool_t *p, char *dir)
 {
@@ -120,104 +108,30 @@ relay_engine *front_engine(void)
     return conf->engine;
 }
 
-/* What is allowed, for the sentence about a wrong value. */
-static const char *allowed(apr_pool_t *p, const row *d)
-{
-    char low[RPCPROXY_VALUE_TEXT_SIZE];
-    char high[RPCPROXY_VALUE_TEXT_SIZE];
-    switch (d->kind) {
-    case DURATION:
-        return apr_psprintf(p, "a duration from %s to %s is allowed, written "
-                            "as 30, 500ms, 5m or 8h",
-                            rpcproxy_value_duration_text(d->low, low),
-                            rpcproxy_value_duration_text(d->high, high));
-    case AUTO:
-        return "Auto or Off is allowed";
-    case SWITCH:
-    default:
-        return "On or Off is allowed";
-    }
-}
-
-/* One of two words: 1 for yes, 0 for Off. */
-static bool parse_word(const char *arg, const char *yes, int64_t *value)
-{
-    *value = strcasecmp(arg, yes) == 0;
-    return *value || strcasecmp(arg, "Off") == 0;
-}
-
-static bool parse(const row *d, const char *arg, int64_t *value)
-{
-    if (d->kind == DURATION)
-        return rpcproxy_value_duration(arg, value);
-    return parse_word(arg, d->kind == AUTO ? "Auto" : "On", value);
-}
-
 static const char *set_number(cmd_parms *cmd, void *mconfig, const char *arg)
 {
-    const row *d = cmd->info;
+    const rpcproxy_row *row = cmd->info;
     front_dir_conf *conf = mconfig;
-    const char *bad = d->main_only ? ap_check_cmd_context(cmd, GLOBAL_ONLY)
-                                   : NULL;
-    int64_t value = 0;
-    if (bad)
-        return bad;
-    if (!parse(d, arg, &value) || value < d->low || value > d->high)
-        return apr_psprintf(cmd->pool, "%s: '%s': %s", d->name, arg,
-                            allowed(cmd->pool, d));
-    conf->set[d - rows] = value;
-    return NULL;
-}
-
-/* "None" is the empty list, which has an inner section forget the outer: it
- * stands alone. */
-static const char *say_list(cmd_parms *cmd, front_dir_conf *conf,
-                            const char *arg, bool none)
-{
-    if (conf->list == FRONT_LIST_NONE
-        || (none && conf->list != FRONT_LIST_UNSAID))
-        return apr_psprintf(cmd->pool, "%s: '%s': RpcProxyValidPorts None is "
-                            "allowed without a list and without "
-                            "RpcProxyValidPortsFile in the same section only",
-                            cmd->cmd->name, arg);
-    conf->list = none ? FRONT_LIST_NONE : FRONT_LIST_SAID;
-    if (conf->ports == NULL)
-        conf->ports = rpcproxy_portlist_create(cmd->pool);
-    return NULL;
+    const char *bad = row->main_only ? ap_check_cmd_context(cmd, GLOBAL_ONLY)
+                                     : NULL;
+    return bad ? bad : rpcproxy_setting_read(row, arg, &conf->set[row - rows],
+                                             cmd->pool);
 }
 
 static const char *set_ports(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     front_dir_conf *conf = mconfig;
-    bool none = strcasecmp(arg, "None") == 0;
-    const char *bad = say_list(cmd, conf, arg, none);
-    if (bad)
-        return bad;
-    bad = none ? NULL : rpcproxy_portlist_add(conf->ports, arg);
-    if (bad)
-        return apr_psprintf(cmd->pool, "%s: %s: a list as "
-                            "\"server:593;server:6001-6004;data*:4000-8000\" "
-                            "or None is allowed", cmd->cmd->name, bad);
-    return NULL;
+    return rpcproxy_portlist_say(&conf->ports, &conf->said, cmd->cmd->name,
+                                 arg, cmd->pool);
 }
 
 static const char *set_ports_file(cmd_parms *cmd, void *mconfig,
                                   const char *arg)
 {
     front_dir_conf *conf = mconfig;
-    const char *path = ap_server_root_relative(cmd->pool, arg);
-    const char *bad = say_list(cmd, conf, arg, false);
-    if (bad)
-        return bad;
-    if (path == NULL)
-        return apr_psprintf(cmd->pool, "%s: '%s': the path of a file is "
-                            "allowed", cmd->cmd->name, arg);
-    bad = rpcproxy_portlist_set_file(conf->ports, path);
-    if (bad)
-        return apr_psprintf(cmd->pool, "%s: '%s': %s: a readable file with "
-                            "lines as \"server:6001-6004\" is allowed",
-                            cmd->cmd->name, path, bad);
-    return NULL;
+    return rpcproxy_portlist_say_file(
+        &conf->ports, &conf->said, cmd->cmd->name, arg,
+        ap_server_root_relative(cmd->pool, arg), cmd->pool);
 }
 
 static const char *set_fixed(cmd_parms *cmd, front_dir_conf *conf,

@@ -44,11 +44,7 @@ typedef enum front_auth {
 typedef struct front_dir_conf {
     int64_t set[FRONT_SETTINGS];
     rpcproxy_portlist *ports; /* NULL: every target may be asked for */
-    enum {
-        FRONT_LIST_UNSAID,    /* here, that is: nothing is merged */
-        FRONT_LIST_NONE,      /* RpcProxyValidPorts None */
-        FRONT_LIST_SAID       /* entries, or their file */
-    } list;
+    rpcproxy_said said;       /* here, that is: nothing is merged */
     front_auth auth;
     const char *auth_name;    /* HEADER: of the field */
     const char *auth_value;   /* FIXED: "Basic ...", a secret */

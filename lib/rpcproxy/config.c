@@ -16,19 +16,7 @@
 
 #include "rpcproxy/route.h"
 #include "rpcproxy/rpcproxy.h"
-#include "rpcproxy/value.h"
-
-/* How a number is written. */
-typedef enum kind { SWITCH, AUTO, DURATION, SIZE, COUNT } kind;
-
-typedef struct row {
-    const char *name;
-    kind kind;
-    int64_t standard; /* the default */
-    int64_t low;      /* both inclusive; in ms, bytes, or as it is */
-    int64_t high;
-    bool main_only;   /* one for the whole httpd */
-} row;
+#include "rpcproxy/setting.h"
 
 #define SECOND INT64_C(1000)
 #define MINUTE (60 * SECOND)
@@ -100,9 +88,9 @@ typedef struct row {
         "channels that one client address may have; 0: no limit")
 
 #define AS_ROW(id, name, kind, standard, low, high, main_only, help) \
-    [id] = { name, kind, standard, low, high, main_only },
+    [id] = { name, RPCPROXY_KIND_##kind, standard, low, high, main_only },
 
-static const row rows[RPCPROXY_SETTINGS] = { NUMBERS(AS_ROW) };
+static const rpcproxy_row rows[RPCPROXY_SETTINGS] = { NUMBERS(AS_ROW) };
 
 void *rpcproxy_create_dir_conf(apr_pool_t *p, char *dir)
 {
@@ -190,140 +178,30 @@ relay_engine *rpcproxy_engine(void)
     return conf->engine;
 }
 
-/* What is allowed, for the sentence about a wrong value. */
-static const char *allowed(apr_pool_t *p, const row *d)
-{
-    char low[RPCPROXY_VALUE_TEXT_SIZE];
-    char high[RPCPROXY_VALUE_TEXT_SIZE];
-
-    switch (d->kind) {
-    case DURATION:
-        return apr_psprintf(p, "a duration from %s to %s is allowed, written "
-                            "as 30, 500ms, 5m or 8h",
-                            rpcproxy_value_duration_text(d->low, low),
-                            rpcproxy_value_duration_text(d->high, high));
-    case SIZE:
-        return apr_psprintf(p, "a size from %s to %s is allowed, written as "
-                            "65536, 64K, 8M or 1G",
-                            rpcproxy_value_size_text(d->low, low),
-                            rpcproxy_value_size_text(d->high, high));
-    case COUNT:
-        return apr_psprintf(p, "a number from %" APR_INT64_T_FMT " to %"
-                            APR_INT64_T_FMT " is allowed", d->low, d->high);
-    case AUTO:
-        return "Auto or Off is allowed";
-    case SWITCH:
-    default:
-        return "On or Off is allowed";
-    }
-}
-
-/* One of two words: 1 for yes, 0 for Off. */
-static bool parse_word(const char *arg, const char *yes, int64_t *value)
-{
-    *value = strcasecmp(arg, yes) == 0;
-    return *value || strcasecmp(arg, "Off") == 0;
-}
-
-static bool parse(const row *d, const char *arg, int64_t *value)
-{
-    switch (d->kind) {
-    case DURATION:
-        return rpcproxy_value_duration(arg, value);
-    case SIZE:
-        return rpcproxy_value_size(arg, value);
-    case COUNT:
-        return rpcproxy_value_count(arg, value);
-    case AUTO:
-        return parse_word(arg, "Auto", value);
-    case SWITCH:
-    default:
-        return parse_word(arg, "On", value);
-    }
-}
-
 static const char *set_number(cmd_parms *cmd, void *mconfig, const char *arg)
 {
-    const row *d = cmd->info;
+    const rpcproxy_row *row = cmd->info;
     rpcproxy_dir_conf *conf = mconfig;
-    const char *bad;
-    int64_t value = 0;
-
-    if (d->main_only) {
-        bad = ap_check_cmd_context(cmd, GLOBAL_ONLY);
-        if (bad) {
-            return bad;
-        }
-    }
-    if (!parse(d, arg, &value) || value < d->low || value > d->high) {
-        return apr_psprintf(cmd->pool, "%s: '%s': %s", d->name, arg,
-                            allowed(cmd->pool, d));
-    }
-    conf->set[d - rows] = value;
-    return NULL;
-}
-
-/* "None" is the empty list, which has an inner section forget the outer: it
- * stands alone. */
-static const char *say_list(cmd_parms *cmd, rpcproxy_dir_conf *conf,
-                            const char *arg, bool none)
-{
-    if (conf->list == RPCPROXY_LIST_NONE
-        || (none && conf->list != RPCPROXY_LIST_UNSAID)) {
-        return apr_psprintf(cmd->pool, "%s: '%s': RpcProxyValidPorts None is "
-                            "allowed without a list and without "
-                            "RpcProxyValidPortsFile in the same section only",
-                            cmd->cmd->name, arg);
-    }
-    conf->list = none ? RPCPROXY_LIST_NONE : RPCPROXY_LIST_SAID;
-    return NULL;
+    const char *bad = row->main_only ? ap_check_cmd_context(cmd, GLOBAL_ONLY)
+                                     : NULL;
+    return bad ? bad : rpcproxy_setting_read(row, arg, &conf->set[row - rows],
+                                             cmd->pool);
 }
 
 static const char *set_ports(cmd_parms *cmd, void *mconfig, const char *arg)
 {
     rpcproxy_dir_conf *conf = mconfig;
-    bool none = strcasecmp(arg, "None") == 0;
-    const char *bad = say_list(cmd, conf, arg, none);
-
-    if (bad) {
-        return bad;
-    }
-    if (conf->ports == NULL) {
-        conf->ports = rpcproxy_portlist_create(cmd->pool);
-    }
-    bad = none ? NULL : rpcproxy_portlist_add(conf->ports, arg);
-    if (bad) {
-        return apr_psprintf(cmd->pool, "%s: %s: a list as "
-                            "\"server:593;server:6001-6004;data*:4000-8000\" "
-                            "or None is allowed", cmd->cmd->name, bad);
-    }
-    return NULL;
+    return rpcproxy_portlist_say(&conf->ports, &conf->said, cmd->cmd->name,
+                                 arg, cmd->pool);
 }
 
 static const char *set_ports_file(cmd_parms *cmd, void *mconfig,
                                   const char *arg)
 {
     rpcproxy_dir_conf *conf = mconfig;
-    const char *path = ap_server_root_relative(cmd->pool, arg);
-    const char *bad = say_list(cmd, conf, arg, false);
-
-    if (bad) {
-        return bad;
-    }
-    if (path == NULL) {
-        return apr_psprintf(cmd->pool, "%s: '%s': the path of a file is "
-                            "allowed", cmd->cmd->name, arg);
-    }
-    if (conf->ports == NULL) {
-        conf->ports = rpcproxy_portlist_create(cmd->pool);
-    }
-    bad = rpcproxy_portlist_set_file(conf->ports, path);
-    if (bad) {
-        return apr_psprintf(cmd->pool, "%s: '%s': %s: a readable file with "
-                            "lines as \"server:6001-6004\" is allowed",
-                            cmd->cmd->name, path, bad);
-    }
-    return NULL;
+    return rpcproxy_portlist_say_file(
+        &conf->ports, &conf->said, cmd->cmd->name, arg,
+        ap_server_root_relative(cmd->pool, arg), cmd->pool);
 }
 
 static const char *add_route(cmd_parms *cmd, void *mconfig, int argc,

@@ -52,11 +52,7 @@ typedef enum rpcproxy_setting {
 typedef struct rpcproxy_dir_conf {
     int64_t set[RPCPROXY_SETTINGS];
     rpcproxy_portlist *ports;
-    enum {
-        RPCPROXY_LIST_UNSAID,   /* here, that is: nothing is merged */
-        RPCPROXY_LIST_NONE,     /* RpcProxyValidPorts None */
-        RPCPROXY_LIST_SAID      /* entries, or their file */
-    } list;
+    rpcproxy_said said;       /* here, that is: nothing is merged */
     apr_array_header_t *routes; /* rpcproxy_route */
     apr_array_header_t *fronts; /* apr_ipsubnet_t * */
 } rpcproxy_dir_conf;

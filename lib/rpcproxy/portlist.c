@@ -17,6 +17,7 @@
 #include <apr_thread_mutex.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* The entries of a file; their names point into text. */
 typedef struct block {
@@ -376,4 +377,52 @@ void rpcproxy_portlist_ask(rpcproxy_portlist *l, const char *name,
         ask(l->file.entries, l->file.n, name, port, p, out);
         apr_thread_mutex_unlock(l->lock);
     }
+}
+
+static const char *say(rpcproxy_portlist **l, rpcproxy_said *said,
+                       const char *directive, const char *arg, bool none,
+                       apr_pool_t *p)
+{
+    if (*said == RPCPROXY_SAID_NONE
+        || (none && *said != RPCPROXY_SAID_NOTHING))
+        return apr_psprintf(p, "%s: '%s': RpcProxyValidPorts None is allowed "
+                            "without a list and without "
+                            "RpcProxyValidPortsFile in the same section only",
+                            directive, arg);
+    *said = none ? RPCPROXY_SAID_NONE : RPCPROXY_SAID_ENTRIES;
+    if (*l == NULL)
+        *l = rpcproxy_portlist_create(p);
+    return NULL;
+}
+
+const char *rpcproxy_portlist_say(rpcproxy_portlist **l, rpcproxy_said *said,
+                                  const char *directive, const char *arg,
+                                  apr_pool_t *p)
+{
+    bool none = strcasecmp(arg, "None") == 0;
+    const char *bad = say(l, said, directive, arg, none, p);
+    if (bad || none)
+        return bad;
+    bad = rpcproxy_portlist_add(*l, arg);
+    return bad ? apr_psprintf(p, "%s: %s: a list as "
+                              "\"server:593;server:6001-6004;"
+                              "data*:4000-8000\" or None is allowed",
+                              directive, bad) : NULL;
+}
+
+const char *rpcproxy_portlist_say_file(rpcproxy_portlist **l,
+                                       rpcproxy_said *said,
+                                       const char *directive, const char *arg,
+                                       const char *path, apr_pool_t *p)
+{
+    const char *bad = say(l, said, directive, arg, false, p);
+    if (bad)
+        return bad;
+    if (path == NULL)
+        return apr_psprintf(p, "%s: '%s': the path of a file is allowed",
+                            directive, arg);
+    bad = rpcproxy_portlist_set_file(*l, path);
+    return bad ? apr_psprintf(p, "%s: '%s': %s: a readable file with lines as "
+                              "\"server:6001-6004\" is allowed", directive,
+                              path, bad) : NULL;
 }

@@ -45,6 +45,28 @@ const char *rpcproxy_portlist_add(rpcproxy_portlist *l, const char *list);
  * Returns NULL, or a sentence part that says what is wrong. One file a list. */
 const char *rpcproxy_portlist_set_file(rpcproxy_portlist *l, const char *path);
 
+/* What RpcProxyValidPorts and its file have said in a section so far. "None"
+ * is the empty list, which has an inner section forget the outer one's: it
+ * stands alone. */
+typedef enum rpcproxy_said {
+    RPCPROXY_SAID_NOTHING,
+    RPCPROXY_SAID_NONE,
+    RPCPROXY_SAID_ENTRIES
+} rpcproxy_said;
+
+/* RpcProxyValidPorts, here called directive, with one of its arguments. Makes
+ * *l when there is none. Returns NULL, or the sentence about what is wrong. */
+const char *rpcproxy_portlist_say(rpcproxy_portlist **l, rpcproxy_said *said,
+                                  const char *directive, const char *arg,
+                                  apr_pool_t *p);
+
+/* RpcProxyValidPortsFile, likewise; path: arg, made absolute; NULL: it can not
+ * be. */
+const char *rpcproxy_portlist_say_file(rpcproxy_portlist **l,
+                                       rpcproxy_said *said,
+                                       const char *directive, const char *arg,
+                                       const char *path, apr_pool_t *p);
+
 /* Asks whether name:port may be reached; now is the time of the day. A file
  * that cannot be read or parsed any more leaves its old entries in force and
  * is reported once for each change. Any thread. */

@@ -29,7 +29,7 @@ CORE = {"addr", "broker", "call", "chunks", "clock", "connector", "drain",
         "resolver", "room", "sendq", "sock", "table", "thread", "timers",
         "trim", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
-PLAIN = {"advice", "portlist", "route", "value"}
+PLAIN = {"advice", "portlist", "route", "setting", "value"}
 # The same of lib/front.
 FRONT_PLAIN = {"credentials", "rendezvous"}
 RANK = {"rpch": 0, "core": 1, "plain": 2, "program": 3, "relay": 4,

@@ -48,7 +48,7 @@ $CC -shared $flags -Wl,-Bsymbolic -o "$dir/mod_rpcproxy.so" \
 $CC -shared $flags -Wl,-Bsymbolic -o "$dir/mod_proxy_rpch.so" \
     "$dir"/mod_proxy_rpch.o "$dir"/lib_rpch_*.o "$dir"/lib_relay_*.o \
     "$dir"/lib_front_*.o "$dir"/lib_rpcproxy_portlist.o \
-    "$dir"/lib_rpcproxy_value.o
+    "$dir"/lib_rpcproxy_setting.o "$dir"/lib_rpcproxy_value.o
 rm -f "$dir"/*.o
 
 MOD_RPCPROXY=$dir/mod_rpcproxy.so

@@ -299,6 +299,43 @@ START_TEST(test_portlist_threads)
 }
 END_TEST
 
+static const char *said(rpcproxy_portlist **l, rpcproxy_said *so_far,
+                        const char *arg)
+{
+    return rpcproxy_portlist_say(l, so_far, "RpcProxyValidPorts", arg, pool);
+}
+
+START_TEST(test_portlist_none_stands_alone)
+{
+    rpcproxy_portlist *l = NULL;
+    rpcproxy_said so_far = RPCPROXY_SAID_NOTHING;
+    ck_assert_ptr_null(said(&l, &so_far, "none"));
+    ck_assert_ptr_nonnull(l);
+    ck_assert_int_eq(so_far, RPCPROXY_SAID_NONE);
+    ck_assert_ptr_nonnull(said(&l, &so_far, "ex1:1"));
+    ck_assert_ptr_nonnull(rpcproxy_portlist_say_file(
+        &l, &so_far, "RpcProxyValidPortsFile", "x", "/x", pool));
+    l = NULL;
+    so_far = RPCPROXY_SAID_NOTHING;
+    ck_assert_ptr_null(said(&l, &so_far, "ex1:1"));
+    ck_assert_ptr_null(said(&l, &so_far, "ex2:1"));
+    ck_assert_ptr_nonnull(strstr(said(&l, &so_far, "None"),
+                                 "RpcProxyValidPorts: 'None': "));
+    ck_assert_ptr_nonnull(strstr(said(&l, &so_far, "ex1"),
+                                 "or None is allowed"));
+}
+END_TEST
+
+START_TEST(test_portlist_file_without_a_path)
+{
+    rpcproxy_portlist *l = NULL;
+    rpcproxy_said so_far = RPCPROXY_SAID_NOTHING;
+    ck_assert_str_eq(rpcproxy_portlist_say_file(&l, &so_far, "F", "x", NULL,
+                                                pool),
+                     "F: 'x': the path of a file is allowed");
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("portlist");
@@ -314,6 +351,8 @@ int main(void)
     tcase_add_test(c, test_portlist_clock_back);
     tcase_add_test(c, test_portlist_file_spoilt);
     tcase_add_test(c, test_portlist_threads);
+    tcase_add_test(c, test_portlist_none_stands_alone);
+    tcase_add_test(c, test_portlist_file_without_a_path);
     suite_add_tcase(s, c);
     return test_main(s);
 }
