@@ -3,6 +3,7 @@
 anything goes to a member."""
 
 import re
+import signal
 import socket
 
 import pytest
@@ -120,6 +121,10 @@ class Cramped(Front):
 
     def _argv(self, *more):
         return ["prlimit", "--nproc=1", *super()._argv(*more)]
+
+    def stop(self):
+        """Its children complain to the end, the last one as well."""
+        assert self.process.stop(signal.SIGTERM, timeout=30) == 0
 
 
 def test_child_without_its_threads(scratch, certs, double, log):
@@ -267,14 +272,12 @@ def test_empty_list(front, double, log):
     c.close()
 
 
-def test_file_of_ports(front, log, tmp_path):
+def test_file_of_ports(front, log, scratch):
     """It is read again when it changes; a bad one leaves the old entries. What
     is allowed gets another answer, for nobody listens there."""
     log.expect("RPX0506: ", "RPX0505: ", "RPX0516: ")
     log.allow("RPX0533")
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    ports = tmp_path / "ports"
+    ports = scratch.dir("ports") / "ports"      # httpd's user reads it, too
     ports.write_text("mbx:1\n")
     server = front(*passes(f"rpch://127.0.0.1:{env.free_port()}/rpc"),
                    children=1, location=(f"RpcProxyValidPortsFile {ports}",))
