@@ -3,7 +3,6 @@
  * bridge_end.c - the timers of a bridge, and how it ends: what the client
  * gets, what the log says, what becomes of the inner connection.
  */
-#include <apr_general.h>
 #include <apr_strings.h>
 #include <http_protocol.h>
 #include <stdlib.h>
@@ -94,19 +93,10 @@ void relay_bridge_expire(relay_bridge *b, rpch_msec now)
         expire_quiet(b);
 }
 
-static void note_draining(relay_bridge *b)
-{
-    rpch_msec since = __atomic_load_n(&b->engine->draining, __ATOMIC_ACQUIRE);
-    uint64_t random = 0;
-    if (since == 0 || relay_drain_begun(&b->drain))
-        return;
-    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    relay_drain_begin(&b->drain, since, b->job->drain_timeout, random);
-}
-
 void relay_bridge_arm(relay_bridge *b, rpch_msec now)
 {
-    note_draining(b);
+    relay_engine_note_draining(b->engine, &b->drain,
+                               b->job->drain_timeout);
     relay_drain_note(&b->drain, is_busy(b), now);
     relay_pipe_arm(&b->up, up_waits(b), b->job->stall_timeout, now);
     relay_pipe_arm(&b->down, down_waits(b), b->job->stall_timeout, now);

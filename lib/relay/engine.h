@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include "relay/broker.h"
+#include "relay/drain.h"
 #include "relay/relay.h"
 #include "relay/room.h"
 #include "relay/sendq.h"
@@ -58,6 +59,11 @@ void relay_engine_measure(relay_engine *e);
 
 /* The channel's first PDU has come, and it is about to be claimed. */
 void relay_engine_heard(relay_engine *e, const relay_job *job);
+
+/* A stream that is a whole connection, or knows no other part of one: begins d
+ * at moments of its own when this child is stopping. timeout in ms. */
+void relay_engine_note_draining(const relay_engine *e, relay_drain *d,
+                                rpch_msec timeout);
 
 /* Whether this child stops at once: streams are not waited for any more. */
 bool relay_engine_is_stopped(const relay_engine *e);

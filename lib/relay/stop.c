@@ -16,6 +16,7 @@
  * they are only noted. When the request has been logged they are sent again.
  */
 #include <ap_mpm.h>
+#include <apr_general.h>
 #include <errno.h>
 #include <http_config.h>
 #include <pthread.h>
@@ -36,6 +37,17 @@ static const int deadly[] = { SIGTERM, SIGHUP };
  * of lib/relay and loaded by one httpd has its own. */
 static relay_engine *child;  /* threaded: which is stopping */
 static struct held *holding; /* prefork: since its first request of ours */
+
+void relay_engine_note_draining(const relay_engine *e, relay_drain *d,
+                                rpch_msec timeout)
+{
+    rpch_msec since = __atomic_load_n(&e->draining, __ATOMIC_ACQUIRE);
+    uint64_t random = 0;
+    if (since == 0 || relay_drain_begun(d))
+        return;
+    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
+    relay_drain_begin(d, since, timeout, random);
+}
 
 bool relay_engine_is_stopped(const relay_engine *e)
 {

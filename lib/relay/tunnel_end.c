@@ -7,7 +7,6 @@
  * gets the one of version 2 (2.1.2.1.3), behind it nothing but closing is
  * possible.
  */
-#include <apr_general.h>
 #include <sys/socket.h>
 
 #include "relay/clock.h"
@@ -78,21 +77,11 @@ void relay_tunnel_expire(relay_tunnel *t, rpch_msec now)
                           "RpcProxyIdleTimeout", NULL);
 }
 
-/* A tunnel is the whole connection: its moments are its own. */
-static void note_draining(relay_tunnel *t)
-{
-    rpch_msec since = __atomic_load_n(&t->engine->draining, __ATOMIC_ACQUIRE);
-    uint64_t random = 0;
-    if (since == 0 || relay_drain_begun(&t->drain))
-        return;
-    apr_generate_random_bytes((unsigned char *)&random, sizeof(random));
-    relay_drain_begin(&t->drain, since, t->job->drain_timeout, random);
-}
-
 void relay_tunnel_arm(relay_tunnel *t, rpch_msec now)
 {
     int dir;
-    note_draining(t);
+    relay_engine_note_draining(t->engine, &t->drain,
+                               t->job->drain_timeout);
     relay_drain_note(&t->drain, is_busy(t), now);
     for (dir = RELAY_IN; dir <= RELAY_OUT; dir++)
         relay_pipe_arm(&t->pipe[dir], pending(t, (relay_dir)dir),

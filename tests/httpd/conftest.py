@@ -312,3 +312,22 @@ def raw():
     yield get
     for client in made:
         client.close()
+
+
+@pytest.fixture
+def kept():
+    """kept(connection): it is closed at the end."""
+    made = []
+
+    def get(connection):
+        made.append(connection)
+        return connection
+    yield get
+    for connection in made:
+        connection.close()
+
+
+@pytest.fixture
+def opened(kept):
+    """opened(front, tls=None): a connection, closed at the end."""
+    return lambda *args: kept(front_rig.channel(*args))

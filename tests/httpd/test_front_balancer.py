@@ -45,18 +45,6 @@ def pair():
         double.close()
 
 
-@pytest.fixture
-def opened():
-    made = []
-
-    def get(*args):
-        made.append(channel(*args))
-        return made[-1]
-    yield get
-    for connection in made:
-        connection.close()
-
-
 def taken_by(pair, timeout=20):
     """(number, connection) of the inner proxy that got the next one."""
     def find():

@@ -22,18 +22,6 @@ def to(url, more="", *lines):
     return (f'ProxyPass "/rpc" "{url}"{AT_ONCE}{more}', *lines)
 
 
-@pytest.fixture
-def opened():
-    made = []
-
-    def get(*args):
-        made.append(channel(*args))
-        return made[-1]
-    yield get
-    for connection in made:
-        connection.close()
-
-
 def asks(c, method="RPC_OUT_DATA", length=76):
     """The head of what the client is told; nothing is waited for."""
     c.request(method, "mbx:6001", length)

@@ -42,18 +42,6 @@ def own_front(scratch, certs, log):
             server.stop()
 
 
-@pytest.fixture
-def opened():
-    made = []
-
-    def add(connection):
-        made.append(connection)
-        return connection
-    yield add
-    for connection in made:
-        connection.close()
-
-
 def open_out(c, double):
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     c.send(bytes(76))
@@ -77,7 +65,7 @@ def open_in(c, double):
 
 # ---- workers ----------------------------------------------------------------
 
-def test_fifty_streams_no_worker(front, double, opened, tls):
+def test_fifty_streams_no_worker(front, double, kept, tls):
     """Over eight workers, two children; ordinary pages are served beside
     them, and no processor is used."""
     server = front(*passes(double.url()), threads=4,
@@ -87,7 +75,7 @@ def test_fifty_streams_no_worker(front, double, opened, tls):
     for n in range(25):
         context = (None, tls)[n % 2]
         for work in (open_out, open_in):
-            c = opened(channel(server, context))
+            c = kept(channel(server, context))
             live.append((c, work(c, double), work))
     env.wait_until(lambda: server.busy() == 0, "no worker at work")
     assert b"another site" in get(server)
@@ -98,12 +86,12 @@ def test_fifty_streams_no_worker(front, double, opened, tls):
         assert receiver.exactly(20) == PING
 
 
-def test_waiting_for_answers_holds_none(front, double, opened):
+def test_waiting_for_answers_holds_none(front, double, kept):
     """Streams whose inner proxy has not answered yet."""
     server = front(*passes(double.url()), threads=4, server=workers(2, 4))
     live = []
     for _ in range(20):
-        c = opened(channel(server))
+        c = kept(channel(server))
         c.request("RPC_OUT_DATA", "mbx:6001", 76)
         c.send(bytes(76))
         taken = double.take()
@@ -124,13 +112,13 @@ def random_bytes(n):
 @each_way
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("back", [False, True], ids=["in", "out"])
-def test_reader_that_waits(front, double, opened, tls, way, secure, back):
+def test_reader_that_waits(front, double, kept, tls, way, secure, back):
     """The sender is stopped, and all of it arrives later."""
     fields = of_way(way)
     fields["server"] += NARROW
     server = front(*passes(double.url()), **fields)
     kind = Narrow if back else channel
-    c = opened(Narrow(server.address(secure), tls if secure else None)
+    c = kept(Narrow(server.address(secure), tls if secure else None)
                if kind is Narrow else channel(server, tls if secure else None))
     taken = (open_out if back else open_in)(c, double)
     sender, receiver = (taken, c) if back else (c, taken)
@@ -155,7 +143,7 @@ def test_reader_that_waits(front, double, opened, tls, way, secure, back):
 
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 @pytest.mark.parametrize("back", [False, True], ids=["in", "out"])
-def test_memory_is_bounded(own_front, inner, opened, tls, secure, back):
+def test_memory_is_bounded(own_front, inner, kept, tls, secure, back):
     """Against as many streams that are idle."""
     double = inner(small=True)
     server = own_front(double, children=1, server=ONE_CHILD)
@@ -163,7 +151,7 @@ def test_memory_is_bounded(own_front, inner, opened, tls, secure, back):
     context = tls if secure else None
 
     def stream():
-        c = opened(Narrow(server.address(secure), context))
+        c = kept(Narrow(server.address(secure), context))
         return c, (open_out if back else open_in)(c, double)
     for _ in range(2):             # what the first ones cost, for all
         c, _ = stream()

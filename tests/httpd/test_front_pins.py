@@ -29,18 +29,6 @@ def server(front, double):
     return get
 
 
-@pytest.fixture
-def opened():
-    made = []
-
-    def get(*args):
-        made.append(channel(*args))
-        return made[-1]
-    yield get
-    for connection in made:
-        connection.close()
-
-
 # ---- by hand ----------------------------------------------------------------
 
 @SECURE

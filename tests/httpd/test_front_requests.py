@@ -23,19 +23,6 @@ def strict_front(front, double):
     return front(*passes(double.url()), location=("ProxyRpchStrict On",))
 
 
-@pytest.fixture
-def opened():
-    """opened(front, tls=None): a connection."""
-    made = []
-
-    def get(*args):
-        made.append(channel(*args))
-        return made[-1]
-    yield get
-    for connection in made:
-        connection.close()
-
-
 # ---- echo requests ----------------------------------------------------------
 
 @SECURE

@@ -26,19 +26,6 @@ def server(front, double):
     return get
 
 
-@pytest.fixture
-def opened():
-    """opened(connection): closed at the end of the test."""
-    made = []
-
-    def get(connection):
-        made.append(connection)
-        return connection
-    yield get
-    for connection in made:
-        connection.close()
-
-
 def one_by_one(data, sender, receiver, size=1):
     """Each piece arrives before the next one is sent."""
     for at in range(0, len(data), size):
@@ -50,8 +37,8 @@ def one_by_one(data, sender, receiver, size=1):
 
 @SECURE
 @each_way
-def test_in_byte_by_byte(server, double, opened, tls, way, secure):
-    c = opened(channel(server(way), tls if secure else None))
+def test_in_byte_by_byte(server, double, kept, tls, way, secure):
+    c = kept(channel(server(way), tls if secure else None))
     c.request(ANY, "mbx:6001", GIB)
     taken = double.take()
     assert taken.request().get("Content-Length") == str(GIB)
@@ -60,9 +47,9 @@ def test_in_byte_by_byte(server, double, opened, tls, way, secure):
 
 @pytest.mark.parametrize("length", [104, 65536, 65537, 131072, GIB, 2 * GIB,
                                     1 << 40])
-def test_any_length(server, double, opened, length):
+def test_any_length(server, double, kept, length):
     """Nothing of a body is waited for."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request(ANY, "mbx:6001", length)
     taken = double.take()
     assert taken.request().get("Content-Length") == str(length)
@@ -76,9 +63,9 @@ def test_any_length(server, double, opened, length):
 
 
 @each_way
-def test_chunked_request(server, double, opened, way):
+def test_chunked_request(server, double, kept, way):
     """Each piece at once, and the end of the body."""
-    c = opened(channel(server(way)))
+    c = kept(channel(server(way)))
     c.request("RDG_IN_DATA", None, headers=["Transfer-Encoding: chunked"])
     taken = double.take()
     request = taken.request()
@@ -103,10 +90,10 @@ class _Headers:
 
 
 @pytest.mark.parametrize("extra", [b"", b"RPC_IN_DATA /rpc/x HTTP/1.1\r\n"])
-def test_body_ends_where_it_says(server, double, opened, extra):
+def test_body_ends_where_it_says(server, double, kept, extra):
     """What follows a body is no part of it, and no request either behind a
     stream's."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request(ANY, "mbx:6001", 1000)
     taken = double.take()
     taken.request()
@@ -123,9 +110,9 @@ def test_body_ends_where_it_says(server, double, opened, extra):
 
 @SECURE
 @each_way
-def test_out_byte_by_byte(server, double, opened, tls, way, secure):
+def test_out_byte_by_byte(server, double, kept, tls, way, secure):
     """The head, too."""
-    c = opened(channel(server(way), tls if secure else None))
+    c = kept(channel(server(way), tls if secure else None))
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
@@ -140,8 +127,8 @@ def test_out_byte_by_byte(server, double, opened, tls, way, secure):
 
 
 @each_way
-def test_chunked_response(server, double, opened, way):
-    c = opened(channel(server(way)))
+def test_chunked_response(server, double, kept, way):
+    c = kept(channel(server(way)))
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
@@ -161,9 +148,9 @@ def test_chunked_response(server, double, opened, way):
 
 @pytest.mark.parametrize("cut", [b"", b"5\r\n123", b"zz\r\n",
                                  b"fffffffffffffffff\r\n"])
-def test_chunked_response_is_cut(server, double, opened, log, cut):
+def test_chunked_response_is_cut(server, double, kept, log, cut):
     """The client is not told that the body was whole."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
@@ -177,9 +164,9 @@ def test_chunked_response_is_cut(server, double, opened, log, cut):
     assert not rest.endswith(b"0\r\n\r\n") and len(rest) < 100
 
 
-def test_chunked_response_to_http_10(server, double, opened):
+def test_chunked_response_to_http_10(server, double, kept):
     """Its client does not know chunks."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request("RPC_OUT_DATA", "mbx:6001", 76, samba=True)
     taken = double.take()
     taken.request()
@@ -195,9 +182,9 @@ def test_chunked_response_to_http_10(server, double, opened):
 @pytest.mark.parametrize("head", [
     b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.0 200 OK\r\nX: y\r\n\r\n",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"])
-def test_response_until_the_end(server, double, opened, head):
+def test_response_until_the_end(server, double, kept, head):
     """Neither a length nor chunks: the connection's end is the body's."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
@@ -210,9 +197,9 @@ def test_response_until_the_end(server, double, opened, head):
     assert c.rest() == b""
 
 
-def test_response_is_cut(server, double, opened, log):
+def test_response_is_cut(server, double, kept, log):
     """Less than its Content-Length: nothing is made up."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request("RPC_OUT_DATA", "mbx:6001", 76)
     taken = double.take()
     taken.request()
@@ -223,9 +210,9 @@ def test_response_is_cut(server, double, opened, log):
     assert c.rest() == b""
 
 
-def test_response_and_no_more(server, double, opened):
+def test_response_and_no_more(server, double, kept):
     """What an inner proxy sends beyond its response goes nowhere."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     c.request("RPC_OUT_DATA", "mbx:6001", 0)
     taken = double.take()
     taken.request()
@@ -256,12 +243,12 @@ def pump(sender, data, sizes):
 
 @SECURE
 @each_way
-def test_both_ways_at_once(server, double, opened, tls, way, secure):
+def test_both_ways_at_once(server, double, kept, tls, way, secure):
     """Megabytes each way, on two channels at a time and on one request,
     which an inner proxy may answer before it has read it."""
     rng = random.Random(5)
     there, back = rng.randbytes(3000000), rng.randbytes(3000000)
-    c = opened(channel(server(way), tls if secure else None))
+    c = kept(channel(server(way), tls if secure else None))
     c.request(ANY, "mbx:6001", GIB)
     taken = double.take()
     taken.request()
@@ -320,9 +307,9 @@ def test_a_virtual_connection(server, double, raw, way):
     assert client.pings == 10
 
 
-def test_pipelined(server, double, opened):
+def test_pipelined(server, double, kept):
     """A request behind a short one waits for its answer."""
-    c = opened(channel(server()))
+    c = kept(channel(server()))
     one = (b"RPC_OUT_DATA /rpc/rpcproxy.dll?mbx:6001 HTTP/1.1\r\n"
            b"Host: proxy.example.test\r\nContent-Length: 0\r\n\r\n")
     c.send(one + one)
