@@ -9,7 +9,7 @@ import pytest
 
 import env
 from front_inner import OUT_HEAD, Silent, answer, server_tls
-from front_rig import SECURE, channel, each_way, of_way, passes
+from front_rig import SECURE, each_way, of_way, passes
 from test_front_end import wait_ends
 from test_front_pins import message
 

@@ -6,7 +6,7 @@ import pytest
 
 import rts
 from front_inner import OUT_HEAD, answer, chunk
-from front_rig import SECURE, Body, channel, passes
+from front_rig import SECURE, Body, passes
 
 GIB = 1 << 30
 REFUSED = ["WWW-Authenticate: Negotiate", "WWW-Authenticate: NTLM",
