@@ -17,6 +17,13 @@ from test_relay import settle
 
 KINDS = ["tcp", "own", "http"]
 MPMS = ["event", "worker", "prefork"]
+#: Each of both with each; under worker and prefork, which drive channels in the
+#: same way, one kind of back end stands for the others.
+PAIRS = [pytest.param(mpm, kind, id=f"{kind}-{mpm}",
+                      marks=() if mpm == "event" or kind == "http"
+                      else pytest.mark.full)
+         for mpm in MPMS for kind in KINDS]
+each_pair = pytest.mark.parametrize("mpm,kind", PAIRS)
 #: The least lifetime of an OUT channel.
 SHORT = ("RpcProxyChannelLifetime 128K",)
 TARGETS = {"tcp": "echo.tcp:1", "http": "strict.http:1", "own": "own.http:1"}
@@ -65,8 +72,7 @@ def moved(counts, size=bulk.BULK_MIB * bulk.MIB):
     assert counts["out_r1"] + counts["out_r2"] >= least
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_bulk(httpd, fields, client, mpm, kind):
     """IN_R2 and OUT_R2 through one httpd."""
     server = httpd(mpm=mpm, **fields())
@@ -106,8 +112,7 @@ def test_windows(httpd, fields, client, kind, window):
     seen.check(counts)
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_twenty_at_once(httpd, fields, client, mpm, kind):
     server = httpd(mpm=mpm, **fields())
     seen = bulk.Recyclings(server)
@@ -132,8 +137,7 @@ def crossed(server, mark, old):
     return {True, False} in where.values()
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_graceful_restarts(httpd, fields, client, kind, mpm):
     """Three of them under way; each moves the connection to the new
     generation, and the old children end. A client that ends before is
@@ -194,8 +198,7 @@ def test_r1_and_r2(httpd, fields, client, kind):
 
 # ---- nothing stays behind ---------------------------------------------------
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_flat(httpd, fields, mpm, kind):
     """200 recyclings of each channel later a connection has what it had."""
     server = httpd(mpm=mpm, **fields())
