@@ -20,6 +20,13 @@ from httpd_conf import Conf
 
 KINDS = ["tcp", "http", "own"]
 MPMS = ["event", "worker", "prefork"]
+#: Each of both with each; under worker and prefork, which drive channels in the
+#: same way, one kind of back end stands for the others.
+PAIRS = [pytest.param(mpm, kind, id=f"{kind}-{mpm}",
+                      marks=() if mpm == "event" or kind == "http"
+                      else pytest.mark.full)
+         for mpm in MPMS for kind in KINDS]
+each_pair = pytest.mark.parametrize("mpm,kind", PAIRS)
 #: The least lifetime of an OUT channel.
 SHORT = ("RpcProxyChannelLifetime 128K",)
 PART = 20000
@@ -91,8 +98,7 @@ def lines(server, mark, tag, *words):
             if tag in e and all(w in e for w in words)]
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_in_place(httpd, fields, recycler, tls, mpm, kind, secure):
     """IN_R2 and OUT_R2 again and again, with data in between."""
@@ -139,8 +145,7 @@ def test_between_the_loops(scratch, certs, log, fields, recycler, kind):
     server.stop()
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_across_children(httpd, fields, recycler, mpm, kind):
     """The leg moves to the child that has the successor; the log says so."""
     server = httpd(mpm=mpm, children=4, **fields(location=SHORT))
@@ -170,8 +175,7 @@ def test_across_children(httpd, fields, recycler, mpm, kind):
     assert summary[0].count(f"{n} recycled") == 2, summary
 
 
-@pytest.mark.parametrize("mpm", MPMS)
-@pytest.mark.parametrize("kind", KINDS)
+@each_pair
 def test_into_another_generation(httpd, fields, recycler, mpm, kind):
     """After a graceful restart a client that recycles moves over, and the
     old children can end."""

@@ -12,18 +12,10 @@ import env
 import idle
 import logs
 import recycling
-from test_recycling import until_asked, works
+from test_recycling import each_pair, until_asked, works
 from test_relay import settle
 
 KINDS = ["tcp", "own", "http"]
-MPMS = ["event", "worker", "prefork"]
-#: Each of both with each; under worker and prefork, which drive channels in the
-#: same way, one kind of back end stands for the others.
-PAIRS = [pytest.param(mpm, kind, id=f"{kind}-{mpm}",
-                      marks=() if mpm == "event" or kind == "http"
-                      else pytest.mark.full)
-         for mpm in MPMS for kind in KINDS]
-each_pair = pytest.mark.parametrize("mpm,kind", PAIRS)
 #: The least lifetime of an OUT channel.
 SHORT = ("RpcProxyChannelLifetime 128K",)
 TARGETS = {"tcp": "echo.tcp:1", "http": "strict.http:1", "own": "own.http:1"}
