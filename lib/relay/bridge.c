@@ -49,15 +49,32 @@ void relay_bridge_blame(relay_bridge *b, int status, const char *cause)
     relay_bridge_fail(b, status, cause);
 }
 
+bool relay_bridge_up_waits(const relay_bridge *b)
+{
+    return !b->up.broken
+        && (relay_pipe_waits(&b->up) || relay_io_blocked(&b->inner));
+}
+
+bool relay_bridge_down_waits(const relay_bridge *b)
+{
+    return relay_pipe_waits(&b->down) || relay_io_blocked(&b->client);
+}
+
+/* The inner proxy takes nothing more, and may have answered. */
+static void inner_is_deaf(relay_bridge *b)
+{
+    b->up.broken = true;
+    b->inner.gone = false;
+    b->inner.readable = true;
+}
+
 static long to_inner(void *baton, const struct iovec *v, int n)
 {
     relay_bridge *b = baton;
     long taken = relay_io_write(&b->inner, v, n);
     b->moved = b->moved || taken > 0;
-    if (taken < 0) {
-        b->inner.gone = false;
-        b->inner.readable = true;
-    }
+    if (taken < 0)
+        inner_is_deaf(b);
     return taken;
 }
 
@@ -135,8 +152,7 @@ static bool owes_body(const relay_bridge *b)
 {
     return b->held && b->inner_keeps && !b->client.gone && !b->up.broken
         && b->r->connection->keepalive != AP_CONN_CLOSE
-        && (!b->body_ended || relay_pipe_waits(&b->up)
-            || relay_io_blocked(&b->inner));
+        && (!b->body_ended || relay_bridge_up_waits(b));
 }
 
 static bool reads_client(const relay_bridge *b)
@@ -207,11 +223,8 @@ static void take_inner_events(relay_bridge *b, short events)
         && relay_io_blocked(&b->inner)) {
         relay_io_push(&b->inner);
         b->up.progress = true;
-        if (b->inner.gone) {
-            b->up.broken = true;
-            b->inner.gone = false;
-            b->inner.readable = true;
-        }
+        if (b->inner.gone)
+            inner_is_deaf(b);
     }
 }
 
@@ -244,13 +257,10 @@ static bool turn(relay_bridge *b)
  * other, or when all is done. */
 static void look_for_ends(relay_bridge *b)
 {
-    bool delivered = !relay_pipe_waits(&b->down)
-                  && !relay_io_blocked(&b->client);
+    bool delivered = !relay_bridge_down_waits(b);
     if (b->down.broken)
         b->client.gone = true;
-    if (b->client.gone
-        && (b->up.broken || b->inner.body_done
-            || (!relay_pipe_waits(&b->up) && !relay_io_blocked(&b->inner))))
+    if (b->client.gone && (b->inner.body_done || !relay_bridge_up_waits(b)))
         relay_bridge_fail(b, 0, "the client closed");
     if (b->phase == RELAY_BRIDGE_COMPLETE) {
         if (delivered && !owes_body(b))
@@ -418,10 +428,8 @@ int relay_bridge_serve(relay_engine *e, request_rec *r, conn_rec *inner,
         /* as an answer: a status would be the member's fault */
         return relay_answer_error(r, RPC_TOO_BUSY, false);
     }
-    if (s)
-        return relay_reactor_submit(s, &driver, b);
     if (!job->hold)
-        return relay_loop_run(e, r, &driver, b);
+        return relay_loop_serve(e, r, s, &driver, b);
     relay_loop_until_finished(e, r, &held_driver, b);
     return b->finished ? relay_loop_run(e, r, &driver, b) : release_worker(b);
 }

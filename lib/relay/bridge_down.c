@@ -170,8 +170,7 @@ static void from_inner(relay_bridge *b, const uint8_t *p, size_t len)
 bool relay_bridge_reads_inner(const relay_bridge *b)
 {
     return !b->inner.body_done && !b->inner.gone && !b->client.gone
-        && !b->finished && !relay_pipe_waits(&b->down)
-        && !relay_io_blocked(&b->client)
+        && !b->finished && !relay_bridge_down_waits(b)
         && b->phase != RELAY_BRIDGE_COMPLETE;
 }
 

@@ -3,7 +3,6 @@
  * bridge_end.c - the timers of a bridge, and how it ends: what the client
  * gets, what the log says, what becomes of the inner connection.
  */
-#include <apr_strings.h>
 #include <http_protocol.h>
 #include <stdlib.h>
 
@@ -41,21 +40,11 @@ rpch_msec relay_bridge_deadline(const relay_bridge *b)
     return first;
 }
 
-static bool up_waits(const relay_bridge *b)
-{
-    return !b->up.broken
-        && (relay_pipe_waits(&b->up) || relay_io_blocked(&b->inner));
-}
-
-static bool down_waits(const relay_bridge *b)
-{
-    return relay_pipe_waits(&b->down) || relay_io_blocked(&b->client);
-}
-
 /* Ending now could cost a call. */
 static bool is_busy(const relay_bridge *b)
 {
-    return awaits_answer(b) || up_waits(b) || down_waits(b)
+    return awaits_answer(b) || relay_bridge_up_waits(b)
+        || relay_bridge_down_waits(b)
         || (b->job->observe && !b->seen_up.error && !b->seen_down.error
             && !(rpch_observer_at_boundary(&b->seen_up)
                  && rpch_observer_at_boundary(&b->seen_down)));
@@ -65,7 +54,7 @@ static bool is_busy(const relay_bridge *b)
 static void expire_quiet(relay_bridge *b)
 {
     if (b->phase == RELAY_BRIDGE_ASKED && !b->large && !b->body_ended
-        && !up_waits(b))
+        && !relay_bridge_up_waits(b))
         relay_bridge_fail(b, HTTP_REQUEST_TIME_OUT, "the client did not send "
                           "its body within ProxyTimeout");
     else if (awaits_answer(b))
@@ -98,8 +87,10 @@ void relay_bridge_arm(relay_bridge *b, rpch_msec now)
     relay_engine_note_draining(b->engine, &b->drain,
                                b->job->drain_timeout);
     relay_drain_note(&b->drain, is_busy(b), now);
-    relay_pipe_arm(&b->up, up_waits(b), b->job->stall_timeout, now);
-    relay_pipe_arm(&b->down, down_waits(b), b->job->stall_timeout, now);
+    relay_pipe_arm(&b->up, relay_bridge_up_waits(b), b->job->stall_timeout,
+                   now);
+    relay_pipe_arm(&b->down, relay_bridge_down_waits(b),
+                   b->job->stall_timeout, now);
 }
 
 static const char *cause_of(const relay_bridge *b)
@@ -124,7 +115,6 @@ static void log_end(const relay_bridge *b)
 /* Before the response has begun the client can be told what happened. */
 static int answer(relay_bridge *b)
 {
-    char line[64];
     request_rec *r = b->r;
     if (b->cause == NULL)
         return OK;
@@ -140,9 +130,8 @@ static int answer(relay_bridge *b)
         relay_io_drop(&b->client);
         return OK;
     }
-    apr_snprintf(line, sizeof(line), "%s", ap_get_status_line(b->status));
-    return relay_answer(r, b->status, apr_pstrdup(r->pool, line), NULL, "", 0,
-                        true);
+    return relay_answer(r, b->status, ap_get_status_line(b->status), NULL, "",
+                        0, true);
 }
 
 /* Only what was read in full, of what was sent in full, may be followed by
@@ -151,7 +140,7 @@ static bool is_reusable(const relay_bridge *b)
 {
     return b->cause == NULL && b->inner_keeps && b->body_ended
         && !b->inner.gone && !b->inner.body_done && !b->up.broken
-        && !b->excess && !up_waits(b);
+        && !b->excess && !relay_bridge_up_waits(b);
 }
 
 int relay_bridge_end(relay_bridge *b)

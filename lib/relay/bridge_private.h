@@ -61,7 +61,6 @@ typedef struct relay_bridge {
     bool again;               /* step at once: turns or reads were used up */
     bool finished;            /* nothing more to do */
     bool named;               /* RPC_CONNECTION is known */
-    bool open_logged;
 
     rpch_msec started;
     rpch_msec last;           /* when something moved */
@@ -80,6 +79,12 @@ void relay_bridge_blame(relay_bridge *b, int status, const char *cause);
 
 /* True when the inner proxy is to be read: nothing of it waits. */
 bool relay_bridge_reads_inner(const relay_bridge *b);
+
+/* True when something waits for the inner proxy, which still takes it. */
+bool relay_bridge_up_waits(const relay_bridge *b);
+
+/* True when something waits for the client. */
+bool relay_bridge_down_waits(const relay_bridge *b);
 
 /* Reads from the inner proxy and passes it on, until there is nothing now. */
 void relay_bridge_read_inner(relay_bridge *b);
