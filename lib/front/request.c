@@ -23,10 +23,6 @@
 /* Descriptors of a stream: both connections. */
 #define FILES 2
 
-/* RPC_S_SERVER_UNAVAILABLE and RPC_S_SERVER_TOO_BUSY, 2.1.2.1.3. */
-#define RPC_UNAVAILABLE 0x6bau
-#define RPC_TOO_BUSY 0x6bbu
-
 /* Everything that is learnt of one request. */
 typedef struct asked {
     request_rec *r;
@@ -237,7 +233,7 @@ static bool is_allowed(asked *q, int *result)
                                      &text);
         apr_table_setn(r->subprocess_env, "RPC_TARGET", q->target);
         if (status == HTTP_SERVICE_UNAVAILABLE) {
-            *result = relay_answer_error(r, RPC_UNAVAILABLE, false);
+            *result = relay_answer_error(r, RELAY_RPC_UNAVAILABLE, false);
             return false;
         }
     }
@@ -273,10 +269,10 @@ int front_request_serve(request_rec *r, proxy_worker *worker,
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "RPX0510: refused: the "
                       "engine of this child process could not be started, "
                       "see the log of its start");
-        return relay_answer_error(r, RPC_TOO_BUSY, false);
+        return relay_answer_error(r, RELAY_RPC_TOO_BUSY, false);
     }
     if (!relay_engine_seat(front_engine(), r, FILES))
-        return relay_answer_error(r, RPC_TOO_BUSY, false);
+        return relay_answer_error(r, RELAY_RPC_TOO_BUSY, false);
     status = connect_and_ask(q, worker, conf);
     if (status != OK) {
         /* or the error would wait for the body, as the client may for it */

@@ -10,9 +10,6 @@
 #include "relay/clock.h"
 #include "relay/conn.h"
 
-/* The code of the 503: RPC_S_SERVER_TOO_BUSY. */
-#define RPC_TOO_BUSY 0x6bbu
-
 /* Descriptors of an open channel: client and server, and the link to the
  * other half where that is ours to find. */
 #define FILES_NATIVE 2

@@ -10,9 +10,6 @@
 #include "rpch/base64.h"
 #include "rpch/eeinfo.h"
 
-/* RPC_S_SERVER_UNAVAILABLE. */
-#define RPC_UNAVAILABLE 0x6bau
-
 /* The longest status line, its end included, 2.1.2.1.3. */
 #define LINE_MAX_SIZE 1024
 
@@ -46,7 +43,7 @@ int relay_answer(request_rec *r, int status, const char *status_line,
 /* The record of an error, in base64; NULL when there is none. */
 static const char *eeinfo_of(request_rec *r, unsigned code)
 {
-    bool unavailable = code == RPC_UNAVAILABLE;
+    bool unavailable = code == RELAY_RPC_UNAVAILABLE;
     const char *name = r->server->server_hostname;
     const char *target = apr_table_get(r->subprocess_env, "RPC_TARGET");
     uint8_t blob[RPCH_EE_BLOB_MAX];

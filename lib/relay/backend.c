@@ -13,9 +13,6 @@
 #include "relay/label.h"
 #include "relay/sock.h"
 
-/* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
-#define RPC_TOO_BUSY 0x6bbu
-
 static void refuse(relay_channel *ch, unsigned code, const char *line)
 {
     RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
@@ -68,7 +65,7 @@ static void table_full(relay_channel *ch)
         "RPX0322: the table of virtual connections is full; raise "
         "RpcProxyMaxConnections";
     if (ch->joined)
-        refuse(ch, RPC_TOO_BUSY, line);
+        refuse(ch, RELAY_RPC_TOO_BUSY, line);
     else if (!__atomic_exchange_n(&ch->engine->full_logged, 1,
                                   __ATOMIC_RELAXED))
         RELAY_RLOG(ch->engine, APLOG_WARNING, 0, ch->r, "%s", line);
@@ -94,12 +91,12 @@ void relay_channel_claim(relay_channel *ch)
         table_full(ch);
         break;
     case RELAY_CLAIM_USER_LIMIT:
-        refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
+        refuse(ch, RELAY_RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
                "RPX0323: %s has %u channels already; see RpcProxyMaxPerUser",
                ch->job->user, ch->job->max_per_user));
         break;
     case RELAY_CLAIM_ADDRESS_LIMIT:
-        refuse(ch, RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
+        refuse(ch, RELAY_RPC_TOO_BUSY, apr_psprintf(ch->r->pool,
                "RPX0324: %s has %u channels already; see "
                "RpcProxyMaxPerAddress", ch->job->address,
                ch->job->max_per_address));

@@ -28,8 +28,6 @@
 #define READS 8
 /* Turns of one step. */
 #define TURNS 16
-/* RPC_S_SERVER_TOO_BUSY, 2.1.2.1.3. */
-#define RPC_TOO_BUSY 0x6bbu
 
 static const char chunk_end[] = RELAY_CHUNK_END;
 static const char last_chunk[] = RELAY_CHUNKS_END;
@@ -315,13 +313,6 @@ static bool is_decided(const void *stream)
     return b->finished || b->stream;
 }
 
-static void want(struct pollfd *p, int fd, short events)
-{
-    p->fd = fd;
-    p->events = events;
-    p->revents = 0;
-}
-
 /* POLLERR and POLLHUP come unasked. */
 static rpch_msec interest(void *stream, struct pollfd *fds, rpch_msec now)
 {
@@ -331,10 +322,10 @@ static rpch_msec interest(void *stream, struct pollfd *fds, rpch_msec now)
     short inner = (short)((relay_bridge_reads_inner(b) ? POLLIN : 0)
                           | (relay_io_blocked(&b->inner) && !b->up.broken
                              ? POLLOUT : 0));
-    want(&fds[RELAY_BRIDGE_FD_CLIENT], b->client.gone ? -1 : b->client.fd,
-         client);
-    want(&fds[RELAY_BRIDGE_FD_INNER], inner ? b->inner.fd : -1, inner);
-    want(&fds[RELAY_BRIDGE_FD_EVENT], b->box.event_fd, POLLIN);
+    relay_want(&fds[RELAY_BRIDGE_FD_CLIENT], b->client.gone ? -1 : b->client.fd,
+               client);
+    relay_want(&fds[RELAY_BRIDGE_FD_INNER], inner ? b->inner.fd : -1, inner);
+    relay_want(&fds[RELAY_BRIDGE_FD_EVENT], b->box.event_fd, POLLIN);
     if (b->again || (b->client.readable && reads_client(b))
         || (b->inner.readable && relay_bridge_reads_inner(b)))
         return now;
@@ -426,7 +417,7 @@ int relay_bridge_serve(relay_engine *e, request_rec *r, conn_rec *inner,
         relay_reactor_cancel(s);
         job->release(job->baton, false, 0, 0);
         /* as an answer: a status would be the member's fault */
-        return relay_answer_error(r, RPC_TOO_BUSY, false);
+        return relay_answer_error(r, RELAY_RPC_TOO_BUSY, false);
     }
     if (!job->hold)
         return relay_loop_serve(e, r, s, &driver, b);

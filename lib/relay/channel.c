@@ -521,13 +521,6 @@ static bool link_moves(const relay_channel *ch)
     return relay_channel_is_arriving(ch) || relay_channel_is_leaving(ch);
 }
 
-static void want(struct pollfd *p, int fd, short events)
-{
-    p->fd = fd;
-    p->events = events;
-    p->revents = 0;
-}
-
 static rpch_msec earliest(rpch_msec a, rpch_msec b)
 {
     return a < b ? a : b;
@@ -540,18 +533,18 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     short server = server_events(ch);
     short events;
     int fd;
-    want(&fds[RELAY_FD_CLIENT], ch->client.gone ? -1 : ch->client.fd,
-         client_events(ch));
-    want(&fds[RELAY_FD_SERVER], server ? ch->server_fd : -1, server);
-    want(&fds[RELAY_FD_LINK], link_moves(ch) ? -1 : ch->link.fd,
-         (short)((relay_channel_can_receive(ch) ? POLLIN : 0)
-                 | (ch->link_full ? POLLOUT : 0)));
+    relay_want(&fds[RELAY_FD_CLIENT], ch->client.gone ? -1 : ch->client.fd,
+               client_events(ch));
+    relay_want(&fds[RELAY_FD_SERVER], server ? ch->server_fd : -1, server);
+    relay_want(&fds[RELAY_FD_LINK], link_moves(ch) ? -1 : ch->link.fd,
+               (short)((relay_channel_can_receive(ch) ? POLLIN : 0)
+                       | (ch->link_full ? POLLOUT : 0)));
     fd = relay_channel_succession_fd(ch, &events);
-    want(&fds[RELAY_FD_SUCCESSION], fd, events);
-    want(&fds[RELAY_FD_EVENT], ch->box.event_fd, POLLIN);
+    relay_want(&fds[RELAY_FD_SUCCESSION], fd, events);
+    relay_want(&fds[RELAY_FD_EVENT], ch->box.event_fd, POLLIN);
     if (ch->connector) {
-        want(&fds[RELAY_FD_SERVER], relay_connector_fd(ch->connector),
-             POLLOUT);
+        relay_want(&fds[RELAY_FD_SERVER], relay_connector_fd(ch->connector),
+                   POLLOUT);
         at = earliest(at, relay_connector_deadline(ch->connector));
     }
     at = earliest(at, earliest(ch->open_deadline, ch->retry));

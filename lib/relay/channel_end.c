@@ -13,9 +13,6 @@
 #include "relay/label.h"
 #include "relay/clock.h"
 
-/* RPC_S_SERVER_UNAVAILABLE. */
-#define RPC_UNAVAILABLE 0x6bau
-
 static const char *cause_of(const relay_channel *ch)
 {
     const rpch_core *core = relay_half_core(&ch->half);
@@ -55,7 +52,7 @@ static int answer(relay_channel *ch)
         return OK;
     if (owes_error(ch))
         return relay_answer_error(r, ch->rpc_error ? ch->rpc_error
-                                                   : RPC_UNAVAILABLE,
+                                                   : RELAY_RPC_UNAVAILABLE,
                                   ch->job->extended_errors);
     if (status == RPCH_E_RECYCLED)
         r->status = HTTP_OK;

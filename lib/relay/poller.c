@@ -291,6 +291,13 @@ static void release_fd(relay_poller *p, const relay_task *t, int fd)
         unwatch_fd(p, fd);
 }
 
+void relay_want(struct pollfd *p, int fd, short events)
+{
+    p->fd = fd;
+    p->events = events;
+    p->revents = 0;
+}
+
 void relay_fd_forget(int fd)
 {
     relay_task *t = turning ? watcher(turning, fd) : NULL;

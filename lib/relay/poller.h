@@ -97,6 +97,9 @@ void relay_poller_wake(relay_poller *p);
 /* Tasks that were added and have not ended. Any thread. */
 unsigned relay_poller_count(relay_poller *p);
 
+/* Fills *p: events are waited for at fd; -1: nothing is. */
+void relay_want(struct pollfd *p, int fd, short events);
+
 /* If the calling thread is inside a turn, its poller forgets fd, and what was
  * reported for it: it is about to be closed by somebody who does not know of
  * relay_fd_close, a pool's cleanup. Nothing otherwise. */

@@ -95,12 +95,6 @@ static void push(conn_rec *c)
         c->aborted = 1;
 }
 
-static void want(struct pollfd *fds, int fd, short events)
-{
-    fds[0].fd = fd;
-    fds[0].events = events;
-}
-
 /* What ap_process_async_request does after a handler. */
 static void end_request(relay_stream *s)
 {
@@ -148,7 +142,7 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
         n = relay_sock_recv(s->fd, scratch, sizeof(scratch));
     if (n < 0)
         return false;
-    want(fds, s->fd, POLLIN);
+    relay_want(fds, s->fd, POLLIN);
     *at = s->deadline;
     return true;
 }
@@ -161,7 +155,7 @@ static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
         push(c);
     if (!c->aborted && c->data_in_output_filters
         && now < s->deadline && !relay_engine_is_stopped(s->engine)) {
-        want(fds, s->fd, POLLOUT);
+        relay_want(fds, s->fd, POLLOUT);
         *at = s->deadline;
         return true;
     }

@@ -121,6 +121,11 @@ int relay_answer(request_rec *r, int status, const char *status_line,
                  const char *content_type, const void *body, size_t len,
                  bool close);
 
+/* The codes of error responses: RPC_S_SERVER_UNAVAILABLE and
+ * RPC_S_SERVER_TOO_BUSY. */
+#define RELAY_RPC_UNAVAILABLE 0x6bau
+#define RELAY_RPC_TOO_BUSY 0x6bbu
+
 /* Writes the error response of 2.1.2.1.3, "503 RPC Error: 6ba", after which
  * the connection ends. extended: with EEInfo, which names the ServerName, the
  * process, the time and what the client asked for (RPC_TARGET of the

@@ -76,7 +76,7 @@ int relay_serve(relay_engine *e, request_rec *r, const relay_job *job)
         relay_reactor_cancel(s);
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0303: no descriptors for another "
                    "channel; raise the limit of open files");
-        return relay_answer_error(r, 0x6bb, job->extended_errors);
+        return relay_answer_error(r, RELAY_RPC_TOO_BUSY, job->extended_errors);
     }
     return relay_loop_serve(e, r, s, &channel_driver, ch);
 }
@@ -91,7 +91,7 @@ int relay_tunnel_serve(relay_engine *e, request_rec *r, const relay_job *job)
         relay_reactor_cancel(s);
         RELAY_RLOG(e, APLOG_ERR, rv, r, "RPX0357: no descriptors for another "
                    "connection; raise the limit of open files");
-        return relay_answer_error(r, 0x6bb, job->extended_errors);
+        return relay_answer_error(r, RELAY_RPC_TOO_BUSY, job->extended_errors);
     }
     return relay_loop_serve(e, r, s, &tunnel_driver, t);
 }

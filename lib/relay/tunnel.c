@@ -356,13 +356,6 @@ void relay_tunnel_step(relay_tunnel *t, const short *revents, rpch_msec now)
     t->finished = wants(t, RPCH_WANT_CLOSE);
 }
 
-static void want(struct pollfd *p, int fd, short events)
-{
-    p->fd = fd;
-    p->events = events;
-    p->revents = 0;
-}
-
 static short server_events(const relay_tunnel *t)
 {
     short events = reads_server(t) ? POLLIN : 0;
@@ -378,14 +371,15 @@ rpch_msec relay_tunnel_interest(relay_tunnel *t, struct pollfd *fds,
 {
     rpch_msec at = relay_tunnel_deadline(t), connect;
     short server = server_events(t);
-    want(&fds[RELAY_TUNNEL_FD_CLIENT], t->client.gone ? -1 : t->client.fd,
-         (short)((reads_client(t) ? POLLIN : 0)
-                 | (relay_io_blocked(&t->client) ? POLLOUT : 0)));
-    want(&fds[RELAY_TUNNEL_FD_SERVER], server ? t->server_fd : -1, server);
-    want(&fds[RELAY_TUNNEL_FD_EVENT], t->box.event_fd, POLLIN);
+    relay_want(&fds[RELAY_TUNNEL_FD_CLIENT], t->client.gone ? -1 : t->client.fd,
+               (short)((reads_client(t) ? POLLIN : 0)
+                       | (relay_io_blocked(&t->client) ? POLLOUT : 0)));
+    relay_want(&fds[RELAY_TUNNEL_FD_SERVER], server ? t->server_fd : -1,
+               server);
+    relay_want(&fds[RELAY_TUNNEL_FD_EVENT], t->box.event_fd, POLLIN);
     if (t->connecting) {
-        want(&fds[RELAY_TUNNEL_FD_SERVER], relay_connector_fd(&t->connector),
-             POLLOUT);
+        relay_want(&fds[RELAY_TUNNEL_FD_SERVER],
+                   relay_connector_fd(&t->connector), POLLOUT);
         connect = relay_connector_deadline(&t->connector);
         at = connect < at ? connect : at;
     }

@@ -13,9 +13,6 @@
 #include "relay/label.h"
 #include "relay/tunnel.h"
 
-/* RPC_S_SERVER_UNAVAILABLE. */
-#define RPC_UNAVAILABLE 0x6bau
-
 static rpch_msec idle_deadline(const relay_tunnel *t)
 {
     return t->m.core.state == RPCH_MIXED_OPENED
@@ -184,7 +181,7 @@ static int answer(relay_tunnel *t)
         return OK;
     }
     return relay_answer_error(r, t->rpc_error ? t->rpc_error
-                                              : RPC_UNAVAILABLE,
+                                              : RELAY_RPC_UNAVAILABLE,
                               t->job->extended_errors);
 }
 

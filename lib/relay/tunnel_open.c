@@ -14,9 +14,6 @@
 #include "relay/label.h"
 #include "relay/tunnel.h"
 
-/* The code of the 503 when a limit is reached: RPC_S_SERVER_TOO_BUSY. */
-#define RPC_TOO_BUSY 0x6bbu
-
 static void refuse(relay_tunnel *t, unsigned code, const char *line)
 {
     RELAY_RLOG(t->engine, APLOG_WARNING, 0, t->r, "%s", line);
@@ -91,7 +88,7 @@ static void claim(relay_tunnel *t)
         }
     }
     if (wrong != NULL)
-        refuse(t, RPC_TOO_BUSY,
+        refuse(t, RELAY_RPC_TOO_BUSY,
                apr_pstrcat(t->r->pool, "RPX0352: version 1 connection "
                            "refused: ", wrong, NULL));
 }

@@ -455,11 +455,13 @@ static int relay(const entry *e)
                       "RPX0228: refused: the engine of this child process "
                       "could not be started, see the log of its start");
         return relay_answer_error(
-            e->r, 0x6bb, rpcproxy_get(e->conf, RPCPROXY_EXTENDED_ERRORS) != 0);
+            e->r, RELAY_RPC_TOO_BUSY,
+            rpcproxy_get(e->conf, RPCPROXY_EXTENDED_ERRORS) != 0);
     }
     job = make_job(e);
     if (!relay_engine_admit(engine, e->r, job)) {
-        return relay_answer_error(e->r, 0x6bb, job->extended_errors);
+        return relay_answer_error(e->r, RELAY_RPC_TOO_BUSY,
+                                  job->extended_errors);
     }
     note_channel(e, job);
     send_continue(e->r);
