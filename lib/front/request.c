@@ -82,27 +82,6 @@ int front_request_header_parser(request_rec *r)
     return DECLINED;
 }
 
-/* The engine reads without blocking, which never sends the interim response
- * that clients wait for. Where there is no body nobody waits, and httpd would
- * end the connection for it. */
-static void send_continue(const asked *q)
-{
-    request_rec *r = q->r;
-    int status = r->status;
-    const char *line = r->status_line;
-    if (!r->expecting_100)
-        return;
-    if (has_no_body(&q->body)) {
-        r->expecting_100 = 0;
-        return;
-    }
-    r->status = HTTP_CONTINUE;
-    r->status_line = NULL;
-    ap_send_interim_response(r, 0);
-    r->status = status;
-    r->status_line = line;
-}
-
 /* relay_bridge_job.respond */
 static void respond(void *baton, request_rec *r, const relay_head *h)
 {
@@ -282,7 +261,11 @@ int front_request_serve(request_rec *r, proxy_worker *worker,
     }
     if (q->method)
         apr_table_setn(r->subprocess_env, "RPC_CHANNEL", q->method->channel);
-    send_continue(q);
+    /* Where there is no body nobody waits, and httpd would end the connection
+     * for it. */
+    if (has_no_body(&q->body))
+        r->expecting_100 = 0;
+    relay_answer_continue(r);
     /* the access log may want it, and it is asked for where that may block */
     (void)ap_get_useragent_host(r, REMOTE_NAME, NULL);
     return relay_bridge_serve(front_engine(), r, q->inner->c,

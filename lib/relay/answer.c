@@ -40,6 +40,19 @@ int relay_answer(request_rec *r, int status, const char *status_line,
     return OK;
 }
 
+void relay_answer_continue(request_rec *r)
+{
+    int status = r->status;
+    const char *line = r->status_line;
+    if (!r->expecting_100)
+        return;
+    r->status = HTTP_CONTINUE;
+    r->status_line = NULL;
+    ap_send_interim_response(r, 0);
+    r->status = status;
+    r->status_line = line;
+}
+
 /* The record of an error, in base64; NULL when there is none. */
 static const char *eeinfo_of(request_rec *r, unsigned code)
 {

@@ -121,6 +121,11 @@ int relay_answer(request_rec *r, int status, const char *status_line,
                  const char *content_type, const void *body, size_t len,
                  bool close);
 
+/* Tells a client that waits for it to go on (Expect: 100-continue): the engine
+ * reads without blocking, which never does. In the worker, before a stream is
+ * served. */
+void relay_answer_continue(request_rec *r);
+
 /* The codes of error responses: RPC_S_SERVER_UNAVAILABLE and
  * RPC_S_SERVER_TOO_BUSY. */
 #define RELAY_RPC_UNAVAILABLE 0x6bau

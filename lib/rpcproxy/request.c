@@ -420,23 +420,6 @@ static void note_channel(const entry *e, const relay_job *job)
     note_pragma(e->r);
 }
 
-/* The engine reads without blocking, which never sends the interim response
- * that impacket waits for on both channels. */
-static void send_continue(request_rec *r)
-{
-    int status = r->status;
-    const char *line = r->status_line;
-
-    if (!r->expecting_100) {
-        return;
-    }
-    r->status = HTTP_CONTINUE;
-    r->status_line = NULL;
-    ap_send_interim_response(r, 0);
-    r->status = status;
-    r->status_line = line;
-}
-
 /* The access log may want the client's name (HostnameLookups), which is kept
  * once it is known. It is asked for here, where it costs a worker's time: at
  * its end a channel may share its thread with all others. */
@@ -464,7 +447,7 @@ static int relay(const entry *e)
                                   job->extended_errors);
     }
     note_channel(e, job);
-    send_continue(e->r);
+    relay_answer_continue(e->r);
     look_up_client(e->r);
     return e->version1 ? relay_tunnel_serve(engine, e->r, job)
                        : relay_serve(engine, e->r, job);
