@@ -32,12 +32,7 @@ rpch_msec relay_bridge_deadline(const relay_bridge *b)
         quiet_deadline(b), relay_drain_deadline(&b->drain),
         b->up.stall_deadline, b->down.stall_deadline
     };
-    rpch_msec first = RPCH_NEVER;
-    size_t i;
-    for (i = 0; i < sizeof(at) / sizeof(at[0]); i++)
-        if (at[i] < first)
-            first = at[i];
-    return first;
+    return relay_earliest(at, sizeof(at) / sizeof(at[0]));
 }
 
 /* Ending now could cost a call. */

@@ -521,15 +521,23 @@ static bool link_moves(const relay_channel *ch)
     return relay_channel_is_arriving(ch) || relay_channel_is_leaving(ch);
 }
 
-static rpch_msec earliest(rpch_msec a, rpch_msec b)
+static rpch_msec deadline(const relay_channel *ch)
 {
-    return a < b ? a : b;
+    rpch_msec last[] = { ch->stall_deadline, ch->drain.last };
+    rpch_msec at[] = {
+        relay_half_deadline(&ch->half), relay_channel_role_deadline(ch),
+        ch->open_deadline, ch->retry, ch->idle_deadline, ch->stall_deadline,
+        relay_drain_deadline(&ch->drain),
+        ch->connector ? relay_connector_deadline(ch->connector) : RPCH_NEVER
+    };
+    if (ch->lingering)
+        return relay_earliest(last, sizeof(last) / sizeof(last[0]));
+    return relay_earliest(at, sizeof(at) / sizeof(at[0]));
 }
 
 rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
                                  rpch_msec now)
 {
-    rpch_msec at = relay_half_deadline(&ch->half);
     short server = server_events(ch);
     short events;
     int fd;
@@ -542,20 +550,12 @@ rpch_msec relay_channel_interest(relay_channel *ch, struct pollfd *fds,
     fd = relay_channel_succession_fd(ch, &events);
     relay_want(&fds[RELAY_FD_SUCCESSION], fd, events);
     relay_want(&fds[RELAY_FD_EVENT], ch->box.event_fd, POLLIN);
-    if (ch->connector) {
+    if (ch->connector)
         relay_want(&fds[RELAY_FD_SERVER], relay_connector_fd(ch->connector),
                    POLLOUT);
-        at = earliest(at, relay_connector_deadline(ch->connector));
-    }
-    at = earliest(at, earliest(ch->open_deadline, ch->retry));
-    at = earliest(at, relay_channel_role_deadline(ch));
-    at = earliest(at, earliest(ch->idle_deadline, ch->stall_deadline));
-    at = earliest(at, relay_drain_deadline(&ch->drain));
-    if (ch->lingering)
-        at = earliest(ch->stall_deadline, ch->drain.last);
     if (ch->again || (ch->client.readable && !ch->client.gone
                       && !ch->client.body_done && client_is_read(ch))
         || (ch->server_readable && server & POLLIN))
-        at = now;
-    return at;
+        return now;
+    return deadline(ch);
 }

@@ -11,6 +11,16 @@ rpch_msec relay_now(void)
     return (rpch_msec)ts.tv_sec * 1000 + (rpch_msec)ts.tv_nsec / 1000000;
 }
 
+rpch_msec relay_earliest(const rpch_msec *at, size_t n)
+{
+    rpch_msec first = RPCH_NEVER;
+    size_t i;
+    for (i = 0; i < n; i++)
+        if (at[i] < first)
+            first = at[i];
+    return first;
+}
+
 int relay_poll_timeout(rpch_msec deadline, rpch_msec now, int cap)
 {
     if (deadline <= now)

@@ -26,12 +26,7 @@ rpch_msec relay_tunnel_deadline(const relay_tunnel *t)
         relay_drain_deadline(&t->drain),
         t->pipe[RELAY_IN].stall_deadline, t->pipe[RELAY_OUT].stall_deadline
     };
-    rpch_msec first = RPCH_NEVER;
-    size_t i;
-    for (i = 0; i < sizeof(at) / sizeof(at[0]); i++)
-        if (at[i] < first)
-            first = at[i];
-    return first;
+    return relay_earliest(at, sizeof(at) / sizeof(at[0]));
 }
 
 static bool pending(const relay_tunnel *t, relay_dir dir)
