@@ -16,16 +16,12 @@ typedef struct pin {
     front_inner *inner; /* NULL: none, or a request has it */
 } pin;
 
-#define KEY "mod_proxy_rpch-pin"
-
-/* Not in the module's place of conn_config: the reactor has that. */
 static pin *pin_of(conn_rec *c, bool make)
 {
-    void *found = NULL;
-    apr_pool_userdata_get(&found, KEY, c->pool);
+    pin *found = ap_get_module_config(c->conn_config, &proxy_rpch_module);
     if (found == NULL && make) {
         found = apr_pcalloc(c->pool, sizeof(pin));
-        apr_pool_userdata_setn(found, KEY, NULL, c->pool);
+        ap_set_module_config(c->conn_config, &proxy_rpch_module, found);
     }
     return found;
 }

@@ -65,6 +65,10 @@ void relay_engine_heard(relay_engine *e, const relay_job *job);
 void relay_engine_note_draining(const relay_engine *e, relay_drain *d,
                                 rpch_msec timeout);
 
+/* Whether the MPM says that this child is stopping; true before any hook of
+ * ours hears of it. */
+bool relay_engine_mpm_stops(void);
+
 /* Whether this child stops at once: streams are not waited for any more. */
 bool relay_engine_is_stopped(const relay_engine *e);
 

@@ -260,26 +260,20 @@ static apr_status_t abandoned(void *data)
     return APR_SUCCESS;
 }
 
-/* A child that is stopping ends when its listener finds no connection and its
+/* SUSPENDED means something only for the first request of a connection that
+ * httpd would leave alone between its events.
+ *
+ * A child that is stopping ends when its listener finds no connection and its
  * workers have left. A connection is counted by its worker, so the listener
  * may have found none before this one: then only the worker keeps the child.
- * The MPM sets that state before the listener looks. */
-static bool mpm_is_stopping(void)
-{
-    int state;
-    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-        && state == AP_MPMQ_STOPPING;
-}
-
-/* SUSPENDED means something only for the first request of a connection that
- * httpd would leave alone between its events. */
+ * The MPM says so before the listener looks. */
 static bool is_eligible(const relay_engine *e, const request_rec *r)
 {
     const conn_rec *c = r->connection;
     return e->poller != NULL && c->master == NULL && c->cs != NULL
         && !c->clogging_input_filters && !c->aborted && r->main == NULL
         && r->prev == NULL && !relay_engine_is_stopped(e)
-        && !mpm_is_stopping();
+        && !relay_engine_mpm_stops();
 }
 
 relay_stream *relay_reactor_prepare(relay_engine *e, request_rec *r)

@@ -54,6 +54,13 @@ bool relay_engine_is_stopped(const relay_engine *e)
     return __atomic_load_n(&e->stopped, __ATOMIC_ACQUIRE) != 0;
 }
 
+bool relay_engine_mpm_stops(void)
+{
+    int state;
+    return ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
+        && state == AP_MPMQ_STOPPING;
+}
+
 static void set_stopped(relay_engine *e)
 {
     __atomic_store_n(&e->stopped, 1, __ATOMIC_RELEASE);
@@ -212,11 +219,9 @@ void relay_engine_leave_loop(relay_engine *e, request_rec *r)
  * one thread is in a request. */
 static void look_for_stop(relay_engine *e)
 {
-    int state;
     if (holding->caught)
         set_stopped(e);
-    if (ap_mpm_query(AP_MPMQ_MPM_STATE, &state) == APR_SUCCESS
-        && state == AP_MPMQ_STOPPING)
+    if (relay_engine_mpm_stops())
         relay_engine_child_stopping(e, true);
 }
 
