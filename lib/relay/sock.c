@@ -13,6 +13,8 @@ static bool later(void)
     return errno == EAGAIN || errno == EWOULDBLOCK;
 }
 
+#define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+
 long relay_sock_send(int fd, const struct iovec *v, int n)
 {
     struct msghdr m;
@@ -21,7 +23,9 @@ long relay_sock_send(int fd, const struct iovec *v, int n)
     m.msg_iov = (struct iovec *)(uintptr_t)v;
     m.msg_iovlen = (size_t)n;
     do {
-        sent = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        /* One piece, as nearly always, costs less without a header. */
+        sent = n == 1 ? send(fd, v->iov_base, v->iov_len, FLAGS)
+                      : sendmsg(fd, &m, FLAGS);
     } while (sent < 0 && errno == EINTR);
     if (sent >= 0)
         return (long)sent;
