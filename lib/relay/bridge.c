@@ -383,6 +383,8 @@ static relay_bridge *create(relay_engine *e, request_rec *r, conn_rec *inner,
     else
         relay_io_init(&b->client, e, r, bell != NULL);
     relay_io_init_inner(&b->inner, e, r, inner);
+    if (!b->held)
+        relay_io_own(&b->inner, bell != NULL);
     b->up_left = b->client.body_left > 0 ? b->client.body_left : 0;
     b->large = job->chunked || b->up_left > RELAY_BRIDGE_SHORT;
     return b;
@@ -397,7 +399,7 @@ static int release_worker(relay_bridge *b)
     relay_stream *s = relay_reactor_prepare(e, r);
     b->held = false;
     relay_io_own(&b->client, s != NULL);
-    b->inner.async = s != NULL;
+    relay_io_own(&b->inner, s != NULL);
     if (s == NULL)
         return relay_loop_run(e, r, &driver, b);
     relay_registry_leave(e->registry, &b->box);

@@ -10,6 +10,7 @@
 #include <util_filter.h>
 
 #include "relay/conn.h"
+#include "relay/io_gulp.h"
 
 /* ap_remove_input_filter knows one chain; within a request three lead to the
  * filter. */
@@ -66,6 +67,7 @@ static void init(relay_io *io, relay_engine *e, request_rec *r, conn_rec *c)
     apr_socket_timeout_set(io->socket, 0);
     io->in = apr_brigade_create(r->pool, c->bucket_alloc);
     io->out = apr_brigade_create(r->pool, c->bucket_alloc);
+    relay_gulp_init(&io->gulp, io->fd, e->blocks);
     relay_sendq_init(&io->rest, e->blocks);
     io->engine = e;
     io->batch = batch_of(c->base_server);
@@ -87,7 +89,9 @@ void relay_io_own(relay_io *io, bool async)
 {
     io->async = async;
     io->borrowed = io->judged_in = io->judged_out = false;
-    remove_reqtimeout(io->r);
+    io->last = true;
+    if (!io->inner)
+        remove_reqtimeout(io->r);
 }
 
 void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async)
@@ -158,6 +162,7 @@ void relay_io_done(relay_io *io)
 {
     apr_brigade_cleanup(io->in);
     apr_brigade_cleanup(io->out);
+    relay_io_gulp_remove(io);
     relay_sendq_clear(&io->rest);
     /* A client that goes on sending would hold the worker for 30 s more. */
     if (!io->inner && !io->borrowed)

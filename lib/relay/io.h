@@ -13,7 +13,8 @@
  *
  * Where nothing but the filters of httpd's own HTTP and core stands before the
  * socket, and these hold nothing, bytes go to and from the socket: the core's
- * filters read 8,000 of them at a time, and copy what waits.
+ * filters read 8,000 of them at a time, and copy what waits. mod_ssl's filter
+ * gets its bytes from one of ours: see io_gulp.h.
  */
 #ifndef RELAY_IO_IO_H
 #define RELAY_IO_IO_H
@@ -21,6 +22,7 @@
 #include <http_core.h>
 #include <httpd.h>
 
+#include "relay/gulp.h"
 #include "relay/relay.h"
 #include "relay/sendq.h"
 
@@ -42,6 +44,11 @@ typedef struct relay_io {
     relay_engine *engine;     /* in whose name is logged */
     apr_bucket_brigade *in;   /* from the filters, on its way to be copied */
     apr_bucket_brigade *out;
+    ap_filter_t *below;       /* ours below mod_ssl's; NULL: none */
+    relay_gulp gulp;          /* its large reads */
+    unsigned gave;            /* times that it gave mod_ssl something */
+    bool core_holds;          /* the core's filter may have something of what
+                               * came */
     relay_sendq rest;         /* for the caller: read, and not taken */
     apr_off_t body_left;      /* of Content-Length; -1: there is none */
     size_t batch;             /* RELAY_IO_BATCH or less */
@@ -50,6 +57,7 @@ typedef struct relay_io {
     bool inner;               /* not the client's */
     bool borrowed;            /* httpd has the connection back behind the
                                * request */
+    bool last;                /* nobody uses its filters behind this io */
     bool raw;                 /* the chains are the connection's own: an end
                                * of the stream is body_done */
     bool readable;            /* a read may bring something: do not poll */
@@ -79,7 +87,8 @@ void relay_io_init(relay_io *io, relay_engine *e, request_rec *r, bool async);
 void relay_io_borrow(relay_io *io, relay_engine *e, request_rec *r);
 
 /* A borrowed connection turns out to be at its last request: from here on it
- * is as after relay_io_init. */
+ * is as after relay_io_init. An inner one: nobody reads it behind this io, not
+ * even when it is not aborted. */
 void relay_io_own(relay_io *io, bool async);
 
 /* The response's head is to go through that chain of the request's filters

@@ -15,6 +15,7 @@
 #include <mod_core.h>
 #include <util_filter.h>
 
+#include "relay/io_gulp.h"
 #include "relay/sock.h"
 
 /* Records of TLS that are no data, and may stand before a server's first: the
@@ -38,19 +39,24 @@ static void judge(relay_io *io)
     io->judged_in = true;
     io->direct_in = !io->borrowed && (io->raw || io->body_left >= 0)
         && relay_io_knows(io, *io->from, known, 3, "input");
+    if (io->last && !io->direct_in)
+        relay_io_gulp_insert(io);
 }
 
 /* Asks the filters. Behind each record that is no data mod_ssl says "nothing
- * now", and what it has read behind that is no event of the socket: until a
- * server has sent data it is asked again. */
+ * now", and what was read behind that is no event of the socket: it is asked
+ * again, until it got nothing of ours or, where it gets nothing of ours, until
+ * a server has sent data. */
 static apr_status_t ask(relay_io *io, size_t room)
 {
     int more = io->inner && !io->came ? RECORDS : 0;
+    unsigned gave;
     apr_status_t rv;
     do {
+        gave = io->gave;
         rv = ap_get_brigade(*io->from, io->in, AP_MODE_READBYTES,
                             APR_NONBLOCK_READ, (apr_off_t)room);
-    } while (APR_STATUS_IS_EAGAIN(rv) && more-- > 0);
+    } while (APR_STATUS_IS_EAGAIN(rv) && (io->gave != gave || more-- > 0));
     return rv;
 }
 
@@ -58,6 +64,13 @@ static apr_status_t ask(relay_io *io, size_t room)
 static bool fill(relay_io *io, size_t room)
 {
     apr_status_t rv = ask(io, room);
+    if (!io->judged_in && (APR_STATUS_IS_EAGAIN(rv)
+                           || (rv == APR_SUCCESS
+                               && APR_BRIGADE_EMPTY(io->in)))) {
+        judge(io);
+        if (io->below)
+            rv = ask(io, room);
+    }
     if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(io->in)) {
         io->came = true;
         return true;
@@ -69,8 +82,6 @@ static bool fill(relay_io *io, size_t room)
         io->body_done = true;
     else if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))
         io->gone = true;
-    else if (!io->judged_in)
-        judge(io);
     return false;
 }
 
@@ -155,10 +166,12 @@ size_t relay_io_read(relay_io *io, uint8_t *buf, size_t size)
     size_t n;
     if (io->gone || io->body_done)
         return 0;
-    if (!io->direct_in)
-        n = from_filters(io, buf, size);
-    else
+    if (io->direct_in)
         n = io->readable ? from_socket(io, buf, size) : 0;
+    else if (io->below)
+        n = relay_io_gulp_read(io, buf, size, from_filters);
+    else
+        n = from_filters(io, buf, size);
     if (io->raw || io->body_left < 0)
         return n;
     io->body_left -= (apr_off_t)n;
