@@ -3,6 +3,7 @@
 #include "relay/gulp.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "relay/sock.h"
@@ -17,12 +18,13 @@ void relay_gulp_init(relay_gulp *g, int fd, relay_blocks *blocks)
     relay_sendq_init(&g->rest, blocks);
 }
 
-void relay_gulp_begin(relay_gulp *g, uint8_t *scratch, size_t size)
+bool relay_gulp_begin(relay_gulp *g, size_t size)
 {
-    g->scratch = scratch;
+    g->scratch = malloc(RELAY_GULP);
     g->room = size > 2 * RECORD ? size - RECORD : size;
     g->left = 0;
-    g->dry = false;
+    g->dry = g->scratch == NULL;
+    return g->scratch != NULL;
 }
 
 static void drop_given(relay_gulp *g)
@@ -38,6 +40,7 @@ bool relay_gulp_end(relay_gulp *g)
     if (g->left > 0)
         rv = relay_sendq_push(&g->rest, g->at, g->left);
     g->left = 0;
+    free(g->scratch);
     g->scratch = NULL;
     return rv == APR_SUCCESS;
 }
@@ -63,7 +66,7 @@ static apr_status_t gulp(relay_gulp *g)
 {
     size_t size = g->room < RELAY_GULP ? g->room : RELAY_GULP;
     long n;
-    if (g->dry || size == 0 || g->scratch == NULL)
+    if (g->scratch == NULL || g->dry || size == 0)
         return APR_EAGAIN;
     n = relay_sock_recv(g->fd, g->scratch, size);
     g->dry = n < (long)size;

@@ -46,7 +46,6 @@ typedef struct relay_io {
     apr_bucket_brigade *out;
     ap_filter_t *below;       /* ours below mod_ssl's; NULL: none */
     relay_gulp gulp;          /* its large reads */
-    unsigned gave;            /* times that it gave mod_ssl something */
     bool core_holds;          /* the core's filter may have something of what
                                * came */
     relay_sendq rest;         /* for the caller: read, and not taken */

@@ -6,16 +6,14 @@
 
 /* What the core's filter may hold goes first. It says "nothing now" by an
  * empty brigade. */
-static apr_status_t from_core(relay_io *io, apr_bucket_brigade *bb,
-                              ap_input_mode_t mode, apr_read_type_e block,
-                              apr_off_t size)
+static apr_status_t from_core(relay_io *io, ap_filter_t *core,
+                              apr_bucket_brigade *bb, ap_input_mode_t mode,
+                              apr_read_type_e block, apr_off_t size)
 {
-    apr_status_t rv = ap_get_brigade(io->below->next, bb, mode, block, size);
-    if (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb)
-        && block == APR_NONBLOCK_READ)
+    apr_status_t rv = ap_get_brigade(core, bb, mode, block, size);
+    if (rv == APR_SUCCESS && APR_BRIGADE_EMPTY(bb))
         rv = APR_EAGAIN;
-    io->core_holds = !APR_STATUS_IS_EAGAIN(rv);
-    io->gave += rv == APR_SUCCESS;
+    io->core_holds = rv == APR_SUCCESS;
     return rv;
 }
 
@@ -27,22 +25,21 @@ static apr_status_t read_below(ap_filter_t *f, apr_bucket_brigade *bb,
 {
     relay_io *io = f->ctx;
     relay_gulp *g = &io->gulp;
+    bool held = relay_gulp_holds(g) > 0;
     bool ours = mode == AP_MODE_READBYTES && size > 0
-        && (g->scratch != NULL || relay_gulp_holds(g) > 0);
+        && (held || g->scratch != NULL);
     apr_status_t rv = APR_EAGAIN;
     const uint8_t *p;
     size_t n;
-    if (!ours || (io->core_holds && relay_gulp_holds(g) == 0))
-        rv = from_core(io, bb, mode, block, size);
+    if (!ours || (io->core_holds && !held))
+        rv = from_core(io, f->next, bb, mode, block, size);
     if (!ours || !APR_STATUS_IS_EAGAIN(rv))
         return rv;
     rv = relay_gulp_take(g, (size_t)size, &p, &n);
-    if (rv != APR_SUCCESS)
-        return rv;
-    io->gave++;
-    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(
-        (const char *)p, n, bb->bucket_alloc));
-    return APR_SUCCESS;
+    if (rv == APR_SUCCESS)
+        APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_transient_create(
+            (const char *)p, n, bb->bucket_alloc));
+    return rv;
 }
 
 /* Nobody looks for it by name, so that it need not be registered. */
@@ -52,38 +49,33 @@ static ap_filter_rec_t gulp_rec = {
     .ftype = AP_FTYPE_NETWORK - 1
 };
 
-static bool has_tls(const conn_rec *c)
+static const ap_filter_t *find_tls(const conn_rec *c)
 {
     const ap_filter_rec_t *tls = ap_get_input_filter_handle("SSL/TLS Filter");
-    const ap_filter_t *f;
-    for (f = c->input_filters; tls && f; f = f->next)
-        if (f->frec == tls)
-            return true;
-    return false;
+    const ap_filter_t *f = c->input_filters;
+    while (f && (tls == NULL || f->frec != tls))
+        f = f->next;
+    return f;
 }
 
 void relay_io_gulp_insert(relay_io *io)
 {
-    if (io->below != NULL || !has_tls(io->c))
+    ap_filter_rec_t *known[] = {
+        ap_get_input_filter_handle("LOG_INPUT_OUTPUT"),
+        ap_core_input_filter_handle
+    };
+    const ap_filter_t *tls = find_tls(io->c);
+    if (io->below != NULL || tls == NULL
+        || !relay_io_knows(io, tls->next, known, 2, "what TLS reads"))
         return;
     io->core_holds = true;
     io->below = ap_add_input_filter_handle(&gulp_rec, io, NULL, io->c);
 }
 
-size_t relay_io_gulp_read(relay_io *io, uint8_t *buf, size_t size,
-                          size_t (*read)(relay_io *, uint8_t *, size_t))
+bool relay_io_gulp_waits(const relay_io *io)
 {
-    uint8_t scratch[RELAY_GULP];
-    size_t n;
-    relay_gulp_begin(&io->gulp, scratch, size);
-    n = read(io, buf, size);
-    if (!relay_gulp_end(&io->gulp)) {
-        io->gone = true;
-        io->readable = false;
-    }
-    if (relay_gulp_is_short(&io->gulp) && !io->gone && !io->body_done)
-        io->readable = true;
-    return n;
+    return io->below != NULL
+        && (io->core_holds || relay_gulp_holds(&io->gulp) > 0);
 }
 
 void relay_io_gulp_remove(relay_io *io)

@@ -8,14 +8,13 @@
 
 #include "relay/io.h"
 
-/* Puts the filter into the connection's chain, if mod_ssl is there. */
+/* Puts the filter into the connection's chain, if mod_ssl is there, and nothing
+ * but httpd's own filters below it. */
 void relay_io_gulp_insert(relay_io *io);
 
-/* As relay_io_read, with the filter in the chain: from the filters (read,
- * which reads up to size bytes to buf), which get their bytes from one large
- * read of the socket. */
-size_t relay_io_gulp_read(relay_io *io, uint8_t *buf, size_t size,
-                          size_t (*read)(relay_io *, uint8_t *, size_t));
+/* Whether something of what came waits below mod_ssl, which the socket does
+ * not tell any more. */
+bool relay_io_gulp_waits(const relay_io *io);
 
 /* Takes the filter out of the chain, with what it holds. */
 void relay_io_gulp_remove(relay_io *io);

@@ -18,9 +18,9 @@
 #include "relay/io_gulp.h"
 #include "relay/sock.h"
 
-/* Records of TLS that are no data, and may stand before a server's first: the
- * tickets of TLS 1.3. */
-#define RECORDS 8
+/* Messages of TLS that are no data, in one read of the filters: a server's
+ * tickets stand before its first data; who sends more waits for the others. */
+#define ROUNDS 8
 
 static void fail(relay_io *io)
 {
@@ -41,47 +41,50 @@ static void judge(relay_io *io)
         && relay_io_knows(io, *io->from, known, 3, "input");
     if (io->last && !io->direct_in)
         relay_io_gulp_insert(io);
+    io->readable = io->below != NULL;
 }
 
-/* Asks the filters. Behind each record that is no data mod_ssl says "nothing
- * now", and what was read behind that is no event of the socket: it is asked
- * again, until it got nothing of ours or, where it gets nothing of ours, until
- * a server has sent data. */
-static apr_status_t ask(relay_io *io, size_t room)
+/* Whether the filters may hold something although they said "nothing now". */
+static bool may_hold(const relay_io *io)
 {
-    int more = io->inner && !io->came ? RECORDS : 0;
-    unsigned gave;
+    return io->below ? relay_io_gulp_waits(io) : io->inner && !io->came;
+}
+
+/* Asks the filters. Behind each message that is no data mod_ssl says "nothing
+ * now", and what came behind that is no event of the socket: it is asked again
+ * while something waits below it or, where that is not known, until a server
+ * has sent data. *more: there may be more, but it was enough for now. */
+static apr_status_t ask(relay_io *io, ap_filter_t *chain, ap_input_mode_t mode,
+                        size_t room, bool *more)
+{
+    int left = ROUNDS;
     apr_status_t rv;
     do {
-        gave = io->gave;
-        rv = ap_get_brigade(*io->from, io->in, AP_MODE_READBYTES,
-                            APR_NONBLOCK_READ, (apr_off_t)room);
-    } while (APR_STATUS_IS_EAGAIN(rv) && (io->gave != gave || more-- > 0));
+        rv = ap_get_brigade(chain, io->in, mode, APR_NONBLOCK_READ,
+                            (apr_off_t)room);
+    } while (APR_STATUS_IS_EAGAIN(rv) && may_hold(io) && --left > 0);
+    *more = APR_STATUS_IS_EAGAIN(rv) && relay_io_gulp_waits(io);
     return rv;
 }
 
 /* Has the filters read; false when there is nothing now. */
 static bool fill(relay_io *io, size_t room)
 {
-    apr_status_t rv = ask(io, room);
-    if (!io->judged_in && (APR_STATUS_IS_EAGAIN(rv)
-                           || (rv == APR_SUCCESS
-                               && APR_BRIGADE_EMPTY(io->in)))) {
-        judge(io);
-        if (io->below)
-            rv = ask(io, room);
-    }
+    bool more;
+    apr_status_t rv = ask(io, *io->from, AP_MODE_READBYTES, room, &more);
     if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(io->in)) {
         io->came = true;
         return true;
     }
-    io->readable = false;
+    io->readable = more;
     if (rv == AP_FILTER_ERROR)
         io->refused = true;
     if (io->raw && APR_STATUS_IS_EOF(rv))
         io->body_done = true;
     else if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))
         io->gone = true;
+    else if (!io->judged_in)
+        judge(io);
     return false;
 }
 
@@ -141,6 +144,18 @@ static size_t from_filters(relay_io *io, uint8_t *buf, size_t size)
     return n;
 }
 
+static size_t from_gulp(relay_io *io, uint8_t *buf, size_t size)
+{
+    size_t n;
+    (void)relay_gulp_begin(&io->gulp, size); /* else the core's filter reads */
+    n = from_filters(io, buf, size);
+    if (!relay_gulp_end(&io->gulp))
+        fail(io);
+    if (relay_gulp_is_short(&io->gulp) && !io->gone && !io->body_done)
+        io->readable = true;
+    return n;
+}
+
 static size_t from_socket(relay_io *io, uint8_t *buf, size_t size)
 {
     long n;
@@ -169,7 +184,7 @@ size_t relay_io_read(relay_io *io, uint8_t *buf, size_t size)
     if (io->direct_in)
         n = io->readable ? from_socket(io, buf, size) : 0;
     else if (io->below)
-        n = relay_io_gulp_read(io, buf, size, from_filters);
+        n = from_gulp(io, buf, size);
     else
         n = from_filters(io, buf, size);
     if (io->raw || io->body_left < 0)
@@ -185,10 +200,10 @@ size_t relay_io_read(relay_io *io, uint8_t *buf, size_t size)
 void relay_io_watch(relay_io *io)
 {
     apr_status_t rv;
+    bool more;
     if (io->junk || io->gone)
         return;
-    rv = ap_get_brigade(io->c->input_filters, io->in, AP_MODE_SPECULATIVE,
-                        APR_NONBLOCK_READ, 1);
+    rv = ask(io, io->c->input_filters, AP_MODE_SPECULATIVE, 1, &more);
     if (rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(io->in))
         io->junk = true;
     else if (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TLS 1.3 KeyUpdate of the client in one segment with data behind it:
-mod_ssl says "nothing now" behind the KeyUpdate, and the socket has no more."""
+"""TLS 1.3 KeyUpdates of the client in one segment with data behind them:
+mod_ssl says "nothing now" behind each, and the socket has no more."""
 
 import array
 import fcntl
@@ -31,14 +31,13 @@ class Holding:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.lock, self.held, self.server = threading.Lock(), None, None
-        threading.Thread(target=self._up, daemon=True).start()
+        env.in_thread(self._up)
 
     def _up(self):
         client, _ = self.listener.accept()
         self.server = socket.create_connection(self.address)
         self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._down, args=(client,),
-                         daemon=True).start()
+        env.in_thread(self._down, client)
         while data := client.recv(65536):
             with self.lock:
                 if self.held is None:
@@ -110,8 +109,10 @@ def gate():
     g.close()
 
 
+#: More of them than are looked at in one turn.
+@pytest.mark.parametrize("updates", [1, 30])
 @pytest.mark.parametrize("mpm", ["event", "worker"])
-def test_key_update(httpd, raw, tls, certs, gate, mpm):
+def test_key_update(httpd, raw, tls, certs, gate, mpm, updates):
     server = httpd(mpm=mpm, children=1, threads=4, ports=("gate:1",),
                    routes=("gate protocol=ncacn_ip_tcp "
                            f"to=127.0.0.1:{gate.port}",), location=QUIET)
@@ -119,11 +120,12 @@ def test_key_update(httpd, raw, tls, certs, gate, mpm):
     client = raw(server, "gate:1", tls)
     client.open(cin=Client(between.port, certs))
     pdu = rts.header(rpc.REQUEST, 100) + bytes(84)
-    for n in range(1, 6):
+    for n in range(1, 4):
         between.hold()
-        client.cin.update_key()
+        for _ in range(updates):
+            client.cin.update_key()
         client.cin.send(pdu)
-        between.release(UPDATE + MORE + len(pdu))
+        between.release(updates * UPDATE + MORE + len(pdu))
         gate.last(1).wait_for(n * pdu)
     client.close()
     between.close()
