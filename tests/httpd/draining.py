@@ -29,7 +29,7 @@ class Gate:
         self.sockets = []
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
     def shut(self):
         self.passing.clear()
@@ -48,19 +48,15 @@ class Gate:
                 pass
             sock.close()
 
-    def _accept(self):
-        while True:
-            try:
-                near, _ = self.listener.accept()
-                far = socket.create_connection(self.target, timeout=60)
-            except OSError:
-                return
-            self.sockets += [near, far]
-            threading.Thread(target=self._pump, args=(near, far, None),
-                             daemon=True).start()
-            threading.Thread(target=self._pump,
-                             args=(far, near, self.passing),
-                             daemon=True).start()
+    def _take(self, near, _):
+        try:
+            far = socket.create_connection(self.target, timeout=60)
+        except OSError:
+            near.close()
+            return
+        self.sockets += [near, far]
+        env.in_thread(self._pump, near, far, None)
+        env.in_thread(self._pump, far, near, self.passing)
 
     @staticmethod
     def _pump(source, sink, passing):

@@ -9,7 +9,6 @@ import os
 import socket
 import tempfile
 import termios
-import threading
 import time
 from pathlib import Path
 
@@ -63,21 +62,15 @@ class Backend:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.connections = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
     def route(self, name):
         return f"{name} protocol=ncacn_ip_tcp to=127.0.0.1:{self.port}"
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            self.connections.append(sock)
-            for work in WORK[self.mode]:
-                threading.Thread(target=work, args=(sock,),
-                                 daemon=True).start()
+    def _take(self, sock, _):
+        self.connections.append(sock)
+        for work in WORK[self.mode]:
+            env.in_thread(work, sock)
 
     def hang_up(self, how=socket.SHUT_RDWR):
         """Ends the connection that came last."""

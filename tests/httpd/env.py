@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -42,6 +43,25 @@ def wait_until(check, what, timeout=20.0, interval=0.02):
         if time.monotonic() > deadline:
             raise Timeout(f"waited {timeout} s in vain for {what}")
         time.sleep(interval)
+
+
+def accept_each(listener, take):
+    """Calls take(socket, address) for each connection that comes, one after the
+    other in a thread of its own, until the listener is closed."""
+    def accept():
+        while True:
+            try:
+                sock, peer = listener.accept()
+            except OSError:
+                return
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            take(sock, peer)
+    threading.Thread(target=accept, daemon=True).start()
+
+
+def in_thread(run, *args):
+    """run(*args) in a thread that nobody waits for."""
+    threading.Thread(target=run, args=args, daemon=True).start()
 
 
 def free_port(host="127.0.0.1", given=collections.deque(maxlen=64)):

@@ -5,8 +5,8 @@ records exactly what a front sends, and answers with any bytes."""
 import queue
 import socket
 import ssl
-import threading
 
+import env
 import rawclient
 
 #: The response's heads of OUT channels.
@@ -101,7 +101,7 @@ class Inner:
         self.listener.bind((address, 0))
         self.listener.listen(256)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
     @property
     def count(self):
@@ -127,17 +127,10 @@ class Inner:
         self.taken.clear()
         return self
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._start, args=(sock,),
-                             daemon=True).start()
+    def _take(self, sock, _):
+        env.in_thread(self._start, sock)
 
     def _start(self, sock):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(self.timeout)
         try:
             if self.tls:

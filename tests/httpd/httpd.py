@@ -23,6 +23,17 @@ def module_path():
                                ".libs/mod_rpcproxy.so")).resolve()
 
 
+def line_refused(answer, line, value, allowed):
+    """The configuration test's answer is an error at that line, which names the
+    directive, its wrong value and what is allowed."""
+    code, text = answer
+    assert code != 0, f"accepted: {line}"
+    said = [t for t in text.splitlines()
+            if t.startswith(f"{line.split()[0]}: ")]
+    assert said, text
+    assert value in said[0] and allowed in said[0]
+
+
 def _links(directory):
     """What the links in it point to, without those that go meanwhile."""
     found = []

@@ -103,16 +103,10 @@ class Gate:
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(512)
         self.host, self.port = self.listener.getsockname()
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.held.append(Held(sock, self.reading))
+    def _take(self, sock, _):
+        self.held.append(Held(sock, self.reading))
 
     def last(self, number):
         """The connection of that number, from 1, when it is there."""

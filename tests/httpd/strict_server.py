@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 
+import env
 import rpc
 import rts
 
@@ -190,8 +191,7 @@ class StrictServer:
         self.listener.bind((host, port))
         self.listener.listen(256)
         self.host, self.port = self.listener.getsockname()[:2]
-        self.thread = threading.Thread(target=self._accept, daemon=True)
-        self.thread.start()
+        env.accept_each(self.listener, self._take)
 
     # What tests ask.
 
@@ -228,19 +228,12 @@ class StrictServer:
 
     # The server.
 
-    def _accept(self):
-        while True:
-            try:
-                sock, peer = self.listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            leg = Leg(sock, peer)
-            with self.lock:
-                self.accepted += 1
-                self.legs.add(leg)
-            threading.Thread(target=self._serve, args=(leg,),
-                             daemon=True).start()
+    def _take(self, sock, peer):
+        leg = Leg(sock, peer)
+        with self.lock:
+            self.accepted += 1
+            self.legs.add(leg)
+        env.in_thread(self._serve, leg)
 
     def _serve(self, leg):
         try:

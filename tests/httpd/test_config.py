@@ -11,7 +11,7 @@ import pytest
 
 import env
 import rts
-from httpd import Httpd
+from httpd import Httpd, line_refused
 from httpd_conf import Conf
 from rawclient import Channel
 
@@ -97,23 +97,14 @@ def configtest(scratch, certs):
     return run
 
 
-def refused(answer, line, value, allowed):
-    code, text = answer
-    name = line.split()[0]
-    assert code != 0, f"accepted: {line}"
-    said = [t for t in text.splitlines() if t.startswith(f"{name}: ")]
-    assert said, text
-    assert value in said[0] and allowed in said[0]
-
-
 @pytest.mark.parametrize("line,value,allowed", WRONG)
 def test_wrong_value(configtest, line, value, allowed):
-    refused(configtest(location=(line,)), line, value, allowed)
+    line_refused(configtest(location=(line,)), line, value, allowed)
 
 
 @pytest.mark.parametrize("line,value,allowed", WRONG_MAIN)
 def test_wrong_value_of_the_server(configtest, line, value, allowed):
-    refused(configtest(server=(line,)), line, value, allowed)
+    line_refused(configtest(server=(line,)), line, value, allowed)
 
 
 @pytest.mark.parametrize("where", ["location", "vhost", "server"])
@@ -146,7 +137,7 @@ def test_file_is_tested(configtest, scratch):
     path = scratch.dir("tested") / "ports"
     line = f"RpcProxyValidPortsFile {path}"
     path.write_text("# fine\na:1\nb:x\n")
-    refused(configtest(location=(line,)), line, str(path), "line 3: 'b:x'")
+    line_refused(configtest(location=(line,)), line, str(path), "line 3: 'b:x'")
     path.write_text("a:1\nb:2 # fine\n\n")
     for more in ((), ("RpcProxyValidPorts c:1", "RpcProxyValidPorts d:1")):
         code, text = configtest(location=(line, *more))

@@ -12,6 +12,7 @@ import env
 import httpd_conf
 from front_inner import answer
 from front_rig import Front, FrontConf, channel, passes
+from httpd import line_refused
 
 PROXY = f"LoadModule proxy_module {httpd_conf.MODULES}/mod_proxy.so\n"
 
@@ -63,23 +64,14 @@ def configtest(scratch, certs):
     return run
 
 
-def refused(answer, line, value, allowed):
-    code, text = answer
-    assert code != 0, f"accepted: {line}"
-    said = [t for t in text.splitlines()
-            if t.startswith(f"{line.split()[0]}: ")]
-    assert said, text
-    assert value in said[0] and allowed in said[0]
-
-
 @pytest.mark.parametrize("line,value,allowed", WRONG)
 def test_wrong_value(configtest, line, value, allowed):
-    refused(configtest(location=(line,)), line, value, allowed)
+    line_refused(configtest(location=(line,)), line, value, allowed)
 
 
 @pytest.mark.parametrize("line,value,allowed", WRONG_MAIN)
 def test_wrong_value_of_the_server(configtest, line, value, allowed):
-    refused(configtest(server=(line,)), line, value, allowed)
+    line_refused(configtest(server=(line,)), line, value, allowed)
 
 
 @pytest.mark.parametrize("where", ["location", "lines", "server"])

@@ -4,10 +4,10 @@ answer: mod_ssl says "nothing now" behind each, and the socket has no more."""
 
 import socket
 import ssl
-import threading
 
 import pytest
 
+import env
 from front_inner import OUT_HEAD, answer, server_tls
 from front_rig import channel, passes
 
@@ -22,16 +22,10 @@ class TicketsLate:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.held = []                 # bytes kept back, of each connection
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(sock,),
-                             daemon=True).start()
+    def _take(self, sock, _):
+        env.in_thread(self._serve, sock)
 
     def _serve(self, sock):
         into, out = ssl.MemoryBIO(), ssl.MemoryBIO()

@@ -89,21 +89,14 @@ class Greeter:
         self.ended = threading.Semaphore(0)  # a connection came to its end
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        env.accept_each(self.listener, self._take)
 
     def route(self, name, protocol="ncacn_http"):
         return f"{name}:1 protocol={protocol} to=127.0.0.1:{self.port}"
 
-    def _accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.sockets.append(sock)
-            threading.Thread(target=self._serve, args=(sock,),
-                             daemon=True).start()
+    def _take(self, sock, _):
+        self.sockets.append(sock)
+        env.in_thread(self._serve, sock)
 
     def _say_greeting(self, sock):
         if not self.drip:
