@@ -60,7 +60,7 @@ typedef enum phase {
     PREPARED,    /* the worker's: the handler has it */
     HANDED_OVER, /* the reactor's, as soon as the worker has left */
     RELAYING,
-    FLUSHING,    /* the request has ended; output waits */
+    FLUSHING,    /* the request has ended; output waits, or room for more */
     LINGERING    /* our side is closed */
 } phase;
 
@@ -147,13 +147,22 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
     return true;
 }
 
+/* TLS says goodbye at a close, in one write that may not wait: it needs room
+ * in the socket. */
+static bool lacks_room(const relay_stream *s)
+{
+    struct pollfd fd = { s->fd, POLLOUT, 0 };
+    return s->c->output_filters->frec != ap_core_output_filter_handle
+        && poll(&fd, 1, 0) == 0;
+}
+
 static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
                   rpch_msec *at)
 {
     conn_rec *c = s->c;
     if (!c->aborted && c->data_in_output_filters)
         push(c);
-    if (!c->aborted && c->data_in_output_filters
+    if (!c->aborted && (c->data_in_output_filters || lacks_room(s))
         && now < s->deadline && !relay_engine_is_stopped(s->engine)) {
         relay_want(fds, s->fd, POLLOUT);
         *at = s->deadline;

@@ -351,6 +351,23 @@ def test_what_the_server_said_last(rig, certs, secure, slow):
     wait_lines(r.httpd, mark, 2)
 
 
+def test_end_finds_no_room(rig, certs):
+    """What the server said last often fills the socket to the brim: the end
+    of TLS waits for room then, and is not dropped."""
+    r = rig("tcp", server=NARROW)
+    mark = r.httpd.accesses.mark()
+    data = b"".join(pdus(200000, rpc.RESPONSE, most=5840))
+    for n in range(60):
+        client = r.new("gate:1", StrictTls(certs), window=262144).open()
+        held = r.gate.last(n + 1)
+        held.send(data).join(20)
+        held.sock.shutdown(socket.SHUT_RDWR)
+        assert received(client, len(data)) == hashlib.sha256(data).digest()
+        assert client.cout.sock.recv(1) == b""
+        client.close()
+    wait_lines(r.httpd, mark, 120)
+
+
 def end_while_output_waits(r, certs):
     """A client that did not read while its channels ended; None when nothing
     waited then: on a busy machine that cannot be told before."""
