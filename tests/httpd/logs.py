@@ -107,6 +107,14 @@ class Guard:
         return [p.pattern for p, required in self.patterns
                 if required and not any(p.search(r) for r in raw)]
 
+    def tries(self, least, most=60):
+        """Counts tries, at least so many, until each line that is expected
+        has come: which member a balancer gives a target is luck."""
+        for n in range(most):
+            if n >= least and not self.missing():
+                return
+            yield n
+
     def verify(self):
         try:
             env.wait_until(lambda: not self.missing(), "log lines", 5)

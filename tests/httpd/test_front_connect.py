@@ -318,7 +318,7 @@ def test_other_member_is_trusted(front, inner, other_ca, certs, opened, log,
                    *(f"    BalancerMember {m} retry=60" for m in members),
                    f"    ProxySet lbmethod={method}", "</Proxy>",
                    'ProxyPass "/rpc" "balancer://inside/rpc"')
-    for n in range(8):
+    for n in log.tries(8):
         c = opened(server)
         c.request("RPC_OUT_DATA", f"m{n}:1", 0)
         taken = good.take()
