@@ -148,12 +148,16 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
 }
 
 /* TLS says goodbye at a close, in one write that may not wait: it needs room
- * in the socket. */
+ * in the socket. In clear text nobody writes then. */
 static bool lacks_room(const relay_stream *s)
 {
+    ap_filter_rec_t *silent = ap_get_output_filter_handle("reqtimeout");
+    const ap_filter_t *f = s->c->output_filters;
     struct pollfd fd = { s->fd, POLLOUT, 0 };
-    return s->c->output_filters->frec != ap_core_output_filter_handle
-        && poll(&fd, 1, 0) == 0;
+    while (f && (f->frec == ap_core_output_filter_handle
+                 || f->frec == silent))
+        f = f->next;
+    return f != NULL && poll(&fd, 1, 0) == 0;
 }
 
 static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,

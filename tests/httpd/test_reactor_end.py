@@ -210,17 +210,24 @@ def test_client_is_gone(httpd, fields, gates, raw, tls, log, deaf_dns, secure,
     wait_flat(server, before, stage.__name__)
 
 
-def test_client_that_never_reads(httpd, fields, gates, raw, log):
-    """Its channel ends by the stall timer, its connection half a minute
-    later: what waits in httpd is dropped then, and the line is logged."""
+@pytest.mark.parametrize("secure", [
+    False, pytest.param(True, marks=(pytest.mark.full, pytest.mark.slow))],
+    ids=["http", "https"])
+def test_client_that_never_reads(httpd, fields, gates, raw, tls, log, secure):
+    """Its channel ends by the stall timer. In clear text the connection ends
+    soon after; the end of TLS waits half a minute for room."""
     server = httpd(**fields)
     before = server.resources()
     mark = server.accesses.mark()
-    out, in_ = deaf_client(lambda *a, **k: raw(server, *a, **k), gates)
+    out, in_ = deaf_client(
+        lambda *a, **k: raw(server, *a, tls if secure else None, **k), gates)
     log.expect("RPX0311: OUT .*RpcProxyStallTimeout")
+    env.wait_until(lambda: len(server.accesses.since(mark)) >= 2, "both lines",
+                   60)
     [line] = [a for a in wait_lines(server, mark, 2) if a.channel == "out"]
     assert "RpcProxyStallTimeout" in line.end
-    env.wait_until(lambda: connection_count(server) == 0, "the connection")
+    env.wait_until(lambda: connection_count(server) == 0, "the connection",
+                   60)
     wait_flat(server, before)
 
 
