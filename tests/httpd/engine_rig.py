@@ -167,8 +167,26 @@ def connections(server):
     return found
 
 
+def unlisted(server):
+    """Sockets of children that the kernel lists nowhere: of a connection in
+    TIME-WAIT, which is a worker's until that has closed it."""
+    listed = set()
+    for table in ("tcp", "tcp6", "udp", "udp6", "unix", "netlink"):
+        listed.update(Path(f"/proc/self/net/{table}").read_text().split())
+    held = set()
+    for pid in server.children():
+        try:
+            held.update(os.readlink(f)
+                        for f in Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            held.add(f"socket:[of {pid}, which changes]")
+    return [name for name in held if name.startswith("socket:[")
+            and name[len("socket:["):-1] not in listed]
+
+
 def connection_count(server):
-    return len(connections(server))
+    """How many connections processes of httpd hold."""
+    return len(connections(server)) + len(unlisted(server))
 
 
 def holder(server, channel):
