@@ -234,8 +234,11 @@ def was_read(server, channel):
     for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
         field = line.split()
         port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
-        if port in server.ports.values() and peer == mine:
-            return field[9] != "0" and field[4].endswith(":00000000")
+        # In TIME-WAIT there may be another of that port, to the other one of
+        # httpd's.
+        if (port in server.ports.values() and peer == mine
+                and field[9] != "0" and field[4].endswith(":00000000")):
+            return True
     return False
 
 
