@@ -11,6 +11,7 @@
 
 #include "relay/conn.h"
 #include "relay/io_gulp.h"
+#include "relay/io_noflush.h"
 
 /* ap_remove_input_filter knows one chain; within a request three lead to the
  * filter. */
@@ -72,6 +73,7 @@ static void init(relay_io *io, relay_engine *e, request_rec *r, conn_rec *c)
     io->engine = e;
     io->batch = batch_of(c->base_server);
     io->readable = true;
+    relay_io_noflush_insert(io);
 }
 
 void relay_io_borrow(relay_io *io, relay_engine *e, request_rec *r)
@@ -172,4 +174,6 @@ void relay_io_done(relay_io *io)
         io->c->aborted = 1;
     if (!io->async)
         apr_socket_timeout_set(io->socket, io->saved_timeout);
+    if (!io->async || io->inner)
+        relay_io_noflush_remove(io);
 }

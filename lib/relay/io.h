@@ -14,7 +14,8 @@
  * Where nothing but the filters of httpd's own HTTP and core stands before the
  * socket, and these hold nothing, bytes go to and from the socket: the core's
  * filters read 8,000 of them at a time, and copy what waits. mod_ssl's filter
- * gets its bytes from one of ours: see io_gulp.h.
+ * gets its bytes from one of ours (io_gulp.h), and writes through another one
+ * (io_noflush.h).
  */
 #ifndef RELAY_IO_IO_H
 #define RELAY_IO_IO_H
@@ -46,6 +47,7 @@ typedef struct relay_io {
     apr_bucket_brigade *out;
     ap_filter_t *below;       /* ours below mod_ssl's; NULL: none */
     relay_gulp gulp;          /* its large reads */
+    ap_filter_t *noflush;     /* ours below mod_ssl's for output, or NULL */
     bool core_holds;          /* the core's filter may have something of what
                                * came */
     relay_sendq rest;         /* for the caller: read, and not taken */
@@ -139,7 +141,8 @@ void relay_io_abort(relay_io *io);
 
 /* The io is over. A peer that is gone is not waited for any more: its
  * connection is aborted. Unless async, the connection's timeout is put back,
- * and the same goes for a peer that does not take what waits for it.
+ * so that its filters may wait again, and the same goes for a peer that does
+ * not take what waits for it.
  *
  * An inner connection that is not aborted can be used through its filters
  * again, also when its bytes went past them: that begins when they hold

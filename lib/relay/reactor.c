@@ -60,7 +60,8 @@ typedef enum phase {
     PREPARED,    /* the worker's: the handler has it */
     HANDED_OVER, /* the reactor's, as soon as the worker has left */
     RELAYING,
-    FLUSHING,    /* the request has ended; output waits, or room for more */
+    FLUSHING,    /* the request has ended; output waits */
+    CLOSING,     /* the connection has ended; the end of TLS waits */
     LINGERING    /* our side is closed */
 } phase;
 
@@ -115,21 +116,6 @@ static void end_request(relay_stream *s)
     c->cs->state = CONN_STATE_SUSPENDED;
 }
 
-/* False when there is nothing to linger for. */
-static bool start_lingering(relay_stream *s, rpch_msec now)
-{
-    conn_rec *c = s->c;
-    ap_prep_lingering_close(c);
-    ap_shutdown_conn(c, 0);
-    if (!c->aborted)
-        push(c);
-    if (c->aborted || shutdown(s->fd, SHUT_WR) != 0)
-        return false;
-    s->phase = LINGERING;
-    s->deadline = now + LINGER_MSEC;
-    return true;
-}
-
 static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
                    rpch_msec *at)
 {
@@ -147,39 +133,55 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
     return true;
 }
 
-/* TLS says goodbye at a close, in one write that may not wait: it needs room
- * in the socket. In clear text nobody writes then. */
-static bool lacks_room(const relay_stream *s)
-{
-    ap_filter_rec_t *silent = ap_get_output_filter_handle("reqtimeout");
-    const ap_filter_t *f = s->c->output_filters;
-    struct pollfd fd = { s->fd, POLLOUT, 0 };
-    while (f && (f->frec == ap_core_output_filter_handle
-                 || f->frec == silent))
-        f = f->next;
-    return f != NULL && poll(&fd, 1, 0) == 0;
-}
-
-static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
-                  rpch_msec *at)
+/* Whether output waits for the client, and may go on doing so. Else what waits
+ * is dropped, and the end of the request, which may be behind it, is logged. */
+static bool waits_for_client(relay_stream *s, rpch_msec now,
+                             struct pollfd *fds, rpch_msec *at)
 {
     conn_rec *c = s->c;
     if (!c->aborted && c->data_in_output_filters)
         push(c);
-    if (!c->aborted && (c->data_in_output_filters || lacks_room(s))
-        && now < s->deadline && !relay_engine_is_stopped(s->engine)) {
+    if (!c->aborted && c->data_in_output_filters && now < s->deadline
+        && !relay_engine_is_stopped(s->engine)) {
         relay_want(fds, s->fd, POLLOUT);
         *at = s->deadline;
         return true;
     }
     if (c->data_in_output_filters) {
-        /* What waits is dropped, and the end of the request, which may be
-         * behind it, is logged. */
         c->aborted = 1;
         push(c);
     }
-    return !c->aborted && !relay_engine_is_stopped(s->engine)
-        && start_lingering(s, now) && linger(s, now, fds, at);
+    return false;
+}
+
+static bool is_over(const relay_stream *s)
+{
+    return s->c->aborted || relay_engine_is_stopped(s->engine);
+}
+
+static bool finish(relay_stream *s, rpch_msec now, struct pollfd *fds,
+                   rpch_msec *at)
+{
+    if (waits_for_client(s, now, fds, at))
+        return true;
+    if (is_over(s) || shutdown(s->fd, SHUT_WR) != 0)
+        return false;
+    s->phase = LINGERING;
+    s->deadline = now + LINGER_MSEC;
+    return linger(s, now, fds, at);
+}
+
+static bool flush(relay_stream *s, rpch_msec now, struct pollfd *fds,
+                  rpch_msec *at)
+{
+    if (waits_for_client(s, now, fds, at))
+        return true;
+    if (is_over(s))
+        return false;
+    ap_prep_lingering_close(s->c);
+    ap_shutdown_conn(s->c, 0);
+    s->phase = CLOSING;
+    return finish(s, now, fds, at);
 }
 
 /* Buffers of requests, responses and reads stay with the connection's
@@ -247,6 +249,8 @@ static bool drive(relay_task *t, const short *revents, rpch_msec now,
         return relay(s, revents, now, fds, at);
     case FLUSHING:
         return flush(s, now, fds, at);
+    case CLOSING:
+        return finish(s, now, fds, at);
     case LINGERING:
         return linger(s, now, fds, at);
     }

@@ -5,6 +5,7 @@ that does what the test tells it to, and a look at what is left behind."""
 import hashlib
 import random
 import socket
+import ssl
 import threading
 import time
 import urllib.request
@@ -186,6 +187,18 @@ class Narrow(rawclient.Channel):
         if tls:
             self.sock = tls.wrap_socket(self.sock, server_hostname=name)
         self.buffer, self.name = bytearray(), name
+
+
+class StrictTls:
+    """TLS that tells a close without close_notify from an orderly one."""
+
+    def __init__(self, certs):
+        self.context = ssl.create_default_context(cafile=str(certs.ca))
+        self.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+
+    def wrap_socket(self, sock, **more):
+        return self.context.wrap_socket(sock, suppress_ragged_eofs=False,
+                                        **more)
 
 
 def open_narrow(client):

@@ -73,13 +73,19 @@ class Client(rawclient.Channel):
     at once and begins with k is a KeyUpdate, and no data."""
 
     def __init__(self, port, certs):
-        self.name = "proxy.example.test"
+        self.name, self.buffer = "proxy.example.test", bytearray()
         self.program = subprocess.Popen(
-            ["openssl", "s_client", "-brief", "-tls1_3", "-servername",
-             self.name, "-CAfile", str(certs.ca), "-verify_return_error",
-             "-connect", f"127.0.0.1:{port}"],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+            ["openssl", "s_client", "-quiet", "-no_ign_eof", "-tls1_3",
+             "-servername", self.name, "-CAfile", str(certs.ca),
+             "-verify_return_error", "-connect", f"127.0.0.1:{port}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, bufsize=0)
+
+    def _fill(self):
+        data = self.program.stdout.read(65536)
+        if not data:
+            raise EOFError("s_client has ended")
+        self.buffer += data
 
     def send(self, data):
         # httpd skips an empty line; R would be a command as well
@@ -93,13 +99,15 @@ class Client(rawclient.Channel):
             return left[0] == 0
         env.wait_until(is_read, "s_client to read")
 
-    def update_key(self):
-        self.send(b"k\n")
+    def update_key(self, answer=False):
+        """answer: httpd is to do so, too, with what it writes next."""
+        self.send(b"K\n" if answer else b"k\n")
 
     def close(self):
         self.program.stdin.close()
         self.program.terminate()
         self.program.wait()
+        self.program.stdout.close()
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import env
 import rpc
 import rts
 from engine_rig import wait_stuck
-from reactor_rig import (NARROW, PORTS, QUIET, Gate, Packed, channel_lines,
-                         open_narrow, pdus, processor_idle, wait_lines,
-                         wait_progress_ends, workers)
+from reactor_rig import (NARROW, PORTS, QUIET, Gate, Packed, StrictTls,
+                         channel_lines, open_narrow, pdus, processor_idle,
+                         wait_lines, wait_progress_ends, workers)
 
 MIB = 1 << 20
 KINDS = ["tcp", "native"]
@@ -315,18 +315,6 @@ def test_head_then_silence(rig, tls, secure, kind):
 
 # ---- the server leaves ------------------------------------------------------
 
-class StrictTls:
-    """TLS that tells a close without close_notify from an orderly one."""
-
-    def __init__(self, certs):
-        self.context = ssl.create_default_context(cafile=str(certs.ca))
-        self.context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
-
-    def wrap_socket(self, sock, **more):
-        return self.context.wrap_socket(sock, suppress_ragged_eofs=False,
-                                        **more)
-
-
 @SECURE
 @pytest.mark.parametrize("slow", [False, True], ids=["fast", "slow"])
 def test_what_the_server_said_last(rig, certs, secure, slow):
@@ -349,23 +337,6 @@ def test_what_the_server_said_last(rig, certs, secure, slow):
     assert client.cout.sock.recv(1) == b""
     client.close()
     wait_lines(r.httpd, mark, 2)
-
-
-def test_end_finds_no_room(rig, certs):
-    """What the server said last often fills the socket to the brim: the end
-    of TLS waits for room then, and is not dropped."""
-    r = rig("tcp", server=NARROW)
-    mark = r.httpd.accesses.mark()
-    data = b"".join(pdus(200000, rpc.RESPONSE, most=5840))
-    for n in range(60):
-        client = r.new("gate:1", StrictTls(certs), window=262144).open()
-        held = r.gate.last(n + 1)
-        held.send(data).join(20)
-        held.sock.shutdown(socket.SHUT_RDWR)
-        assert received(client, len(data)) == hashlib.sha256(data).digest()
-        assert client.cout.sock.recv(1) == b""
-        client.close()
-    wait_lines(r.httpd, mark, 120)
 
 
 def end_while_output_waits(r, certs):

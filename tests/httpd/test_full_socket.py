@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TLS has something to say itself while the socket is full to the brim: it
+waits for room like the data before it."""
+
+import array
+import fcntl
+import socket
+import termios
+import threading
+from pathlib import Path
+
+import pytest
+
+import env
+import rpc
+import rts
+from front_inner import CHUNKED_HEAD, chunk
+from front_rig import Body, channel, passes
+from reactor_rig import (NARROW, QUIET, Gate, StrictTls, pdus,
+                         workers)
+from test_key_update import Client
+
+SIZE = 600
+#: What TLS makes of it, at least.
+RECORD = SIZE + 22
+PDU = rts.header(rpc.RESPONSE, SIZE) + bytes(SIZE - 16)
+
+
+@pytest.fixture
+def gate():
+    g = Gate()
+    yield g
+    g.close()
+
+
+def fields(gate, mpm="event"):
+    threads = 4 if mpm == "event" else 8
+    return {"mpm": mpm, "children": 1, "threads": threads,
+            "ports": ("gate:1",),
+            "routes": ("gate protocol=ncacn_ip_tcp "
+                       f"to=127.0.0.1:{gate.port}",),
+            "location": QUIET,
+            "server": (*NARROW, *(workers(1, threads, threads)
+                                  if mpm == "event" else ()))}
+
+
+# ---- the end of TLS ---------------------------------------------------------
+
+#: Pieces of odd sizes, whose last write fills the socket now and then: one
+#: time in twenty, about.
+PIECES, TIMES = list(pdus(200000, rpc.RESPONSE, most=5840)), 60
+BODY = b"".join(PIECES)
+
+
+def test_end(httpd, raw, certs, gate):
+    """The server sends and closes."""
+    server = httpd(**fields(gate))
+    for n in range(TIMES):
+        client = raw(server, "gate:1", StrictTls(certs), window=262144).open()
+        held = gate.last(n + 1)
+        held.send(BODY).join(20)
+        held.sock.shutdown(socket.SHUT_RDWR)
+        assert [client.recv_rpc() for _ in PIECES] == PIECES
+        assert client.cout.sock.recv(1) == b""
+        client.close()
+
+
+def chunked(server, double, kept, certs):
+    """An OUT channel through the front whose response is chunked."""
+    c = kept(channel(server, StrictTls(certs)))
+    c.request("RPC_OUT_DATA", "mbx:6001", 0)
+    taken = double.take()
+    taken.request()
+    taken.send(CHUNKED_HEAD)
+    return c, taken, Body(c, c.head())
+
+
+@pytest.mark.parametrize("end", [b"0\r\n\r\n", b"", b"zz\r\n"],
+                         ids=["whole", "cut", "wrong"])
+def test_end_of_a_front(front, double, kept, certs, log, end):
+    """The inner proxy ends its response, or breaks it off: the end of TLS
+    comes behind what came before, in either case."""
+    log.allow("RPX0543")
+    server = front(*passes(double.url()), server=NARROW)
+    for _ in range(TIMES):
+        c, taken, body = chunked(server, double, kept, certs)
+        taken.send(b"".join(map(chunk, PIECES)) + end)
+        taken.close()
+        if end != b"zz\r\n":
+            assert body.exactly(len(BODY)) == BODY
+            assert body.ends() is (end != b"")
+        while data := c.sock.recv(65536):
+            c.buffer += data
+        c.close()
+
+
+# ---- the answer to a KeyUpdate ----------------------------------------------
+
+class Slow:
+    """Passes one TCP connection on; what httpd sends stays in its socket
+    until somebody reads on."""
+
+    def __init__(self, address):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.server = socket.socket()
+        self.server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self.server.connect(address)
+        self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.reads = threading.Event()
+        self.reads.set()
+        env.in_thread(self._serve)
+
+    def _serve(self):
+        self.client, _ = self.listener.accept()
+        env.in_thread(self._pass, self.client, self.server)
+        self._pass(self.server, self.client, self.reads)
+
+    @staticmethod
+    def _pass(from_, to, when=None):
+        try:
+            while data := from_.recv(65536):
+                to.sendall(data)
+                if when:
+                    when.wait()
+            to.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.reads.set()
+        self.listener.close()
+        self.server.close()
+        self.client.close()
+
+
+def waiting(sock, server):
+    """Bytes on their way from a process of httpd to sock's reader."""
+    here = array.array("i", [0])
+    fcntl.ioctl(sock, termios.FIONREAD, here)
+    mine = sock.getsockname()[1]
+    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
+        field = line.split()
+        port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
+        if (port in server.ports.values() and peer == mine
+                and field[9] != "0"):
+            here[0] += int(field[4].split(":")[0], 16)
+    return here[0]
+
+
+def pour(send, sock, server):
+    """Calls send() for one piece after the other until the kernel takes no
+    more, and says how many it was called for."""
+    n = 0
+    while True:
+        send()
+        n += 1
+        try:
+            env.wait_until(lambda: waiting(sock, server) >= n * RECORD,
+                           "a piece", 0.5, 0.002)
+        except env.Timeout:
+            return n
+
+
+@pytest.mark.parametrize("mpm", ["event", "worker"])
+def test_key_updates(httpd, raw, tls, certs, gate, mpm):
+    """Each write begins with the answer to the client's last KeyUpdate; one
+    of them finds no room."""
+    server = httpd(**fields(gate, mpm))
+    slow = Slow(("127.0.0.1", server.ports["https"]))
+    client = raw(server, "gate:1", tls, window=262144)
+    client.open(cout=Client(slow.port, certs))
+    held = gate.last(1)
+
+    def ask_and_send():
+        client.cout.update_key(answer=True)
+        held.sock.sendall(PDU)
+    slow.reads.clear()
+    held.sock.sendall(PDU)             # the last that it reads
+    assert client.recv_rpc() == PDU
+    sent = pour(ask_and_send, slow.server, server)
+    for _ in range(20):
+        ask_and_send()
+    slow.reads.set()
+    assert [client.recv_rpc() for _ in range(sent + 20)] == [PDU] * (sent + 20)
+    client.close()
+    slow.close()
