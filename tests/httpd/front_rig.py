@@ -42,7 +42,8 @@ class FrontConf:
     threads: int = 25
 
 
-#: As in httpd_conf, without the inner proxy's things.
+#: As in httpd_conf, without the inner proxy's things. KeepAliveTimeout: a
+#: test that pauses between two requests keeps its connection.
 BASE = """ServerRoot {dir}
 ServerName proxy.example.test
 DefaultRuntimeDir {dir}/run
@@ -56,6 +57,8 @@ CustomLog {dir}/access.log test
 User {user}
 Group {group}
 GracefulShutdownTimeout 5
+RpcProxyDrainTimeout 24h
+KeepAliveTimeout 60
 ExtendedStatus On
 Listen 127.0.0.1:{http}
 Listen 127.0.0.1:{https}
@@ -70,6 +73,11 @@ DocumentRoot {dir}/htdocs
     Require all granted
 </Location>
 """
+
+#: For an MPM with threads, children=1 and threads=25: httpd starts no second
+#: child when one of the workers is busy.
+ONLY_CHILD = ("MaxRequestWorkers 25", "MinSpareThreads 1",
+              "MaxSpareThreads 25")
 
 #: The outgoing TLS of a virtual host.
 SSL_PROXY = ("SSLProxyEngine On", "SSLProxyVerify require",

@@ -55,6 +55,8 @@ MaxSpareServers 150
 }
 MPM["worker"] = MPM["event"]
 
+#: RpcProxyDrainTimeout: after a graceful restart idle channels end at random
+#: moments within it; those of an hour would fall into tests.
 BASE = """ServerRoot {dir}
 ServerName proxy.example.test
 DefaultRuntimeDir {dir}/run
@@ -67,6 +69,7 @@ CustomLog {dir}/access.log test
 User {user}
 Group {group}
 GracefulShutdownTimeout 5
+RpcProxyDrainTimeout 24h
 Listen 127.0.0.1:{http}
 Listen [::1]:{http}
 Listen 127.0.0.1:{https}
