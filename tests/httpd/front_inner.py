@@ -5,6 +5,7 @@ records exactly what a front sends, and answers with any bytes."""
 import queue
 import socket
 import ssl
+import threading
 
 import env
 import rawclient
@@ -93,6 +94,7 @@ class Inner:
                  address="127.0.0.1"):
         self.handler, self.tls, self.timeout = handler, tls, timeout
         self.waiting, self.taken, self.errors = queue.Queue(), [], []
+        self.running = {}          # thread -> the socket that it uses
         self.listener = socket.socket(
             socket.AF_INET6 if ":" in address else socket.AF_INET)
         if small:                  # what a connection takes unread
@@ -128,24 +130,34 @@ class Inner:
         return self
 
     def _take(self, sock, _):
-        env.in_thread(self._start, sock)
+        thread = threading.Thread(target=self._run, args=(sock,), daemon=True)
+        self.running[thread] = sock
+        thread.start()
 
-    def _start(self, sock):
+    def _run(self, sock):
         sock.settimeout(self.timeout)
         try:
             if self.tls:
-                sock = self.tls.wrap_socket(sock, server_side=True)
-        except (OSError, ssl.SSLError):
+                # two steps, so that close() can end the handshake
+                sock = self.tls.wrap_socket(sock, server_side=True,
+                                            do_handshake_on_connect=False)
+                self.running[threading.current_thread()] = sock
+                sock.do_handshake()
+        except OSError:
             sock.close()
-            return
-        taken = Taken(sock)
+        else:
+            self._serve(Taken(sock))
+        finally:
+            del self.running[threading.current_thread()]
+
+    def _serve(self, taken):
         self.taken.append(taken)
         if not self.handler:
             self.waiting.put(taken)
             return
         try:
             self.handler(taken)
-        except (EOFError, ConnectionError):
+        except (EOFError, ConnectionError, ssl.SSLEOFError):
             pass
         except Exception as e:     # noqa: B902 - the test looks at it
             self.errors.append(f"{type(e).__name__}: {e}")
@@ -162,8 +174,20 @@ class Inner:
             self.deafen()
         except OSError:
             pass                   # it was before
+        env.wait_until(self._no_threads, "the handlers to end")
         for taken in self.taken:
             taken.close()
+
+    def _no_threads(self):
+        """Has each see the end of its connection. A socket that is closed
+        under a thread would be another's descriptor there."""
+        for sock in list(self.running.values()):
+            try:
+                # SSLSocket's own would forget that it speaks TLS
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                pass               # its thread is through with it
+        return not self.running
 
 
 def server_tls(certs):

@@ -13,7 +13,8 @@ import pytest
 import env
 import rts
 from front_inner import OUT_HEAD, Inner, answer, challenge
-from front_rig import Body, channel, each_way, of_way, to_httpd
+from front_rig import (ONLY_CHILD, Body, channel, each_way, of_way,
+                       to_httpd)
 from httpd import OWNER, Httpd
 from httpd_conf import Conf
 from test_front_headers import basic
@@ -140,6 +141,9 @@ def test_one_is_killed(front, two, raw, tls, log, method):
     log.expect(rf"RPX0533: .*127\.0\.0\.1:{dead}")
     os.killpg(two[0].process.pid, signal.SIGKILL)
     two[0].process.popen.wait(20)
+    # its children, which are killed as well, have the listening socket
+    env.wait_until(lambda: not env.can_connect("127.0.0.1", dead),
+                   "nobody to listen")
     for n in log.tries(6):
         open_calls(raw, server, tls, f"new{n}")
     for calls in (c for at in found if 0 in at for c in found[at]):
@@ -432,7 +436,7 @@ def test_no_descriptor_is_nobodys_fault(front, pair, opened, log):
     log.expect("RPX0541: ")
     log.allow("RPX0543", "RPX0542")
     server = front(*balanced(*(url(d) for d in pair)), mpm="worker",
-                   children=1)
+                   children=1, server=ONLY_CHILD)
     opens(opened(server), pair)    # all that is opened once is open
     [pid] = server.children()
     limit_files(pid, free_below(pid, 2))

@@ -10,6 +10,7 @@ import pytest
 import env
 from front_inner import OUT_HEAD, Silent, answer, server_tls
 from front_rig import SECURE, each_way, of_way, passes
+from reactor_rig import Packed
 from test_front_end import wait_ends
 from test_front_pins import message
 
@@ -66,10 +67,23 @@ def test_tried_again(front, opened, log):
     assert sum("RPX0533" in line.raw for line in log.lines()) == 2
 
 
-def test_second_address(front, inner, opened, log):
+def second(inner, kept):
+    """An inner proxy at the second address of two.example.test. The port is
+    taken at the first one, without a listener: nobody else will be there."""
+    while True:
+        member = inner(address="127.0.0.77")
+        first = kept(socket.socket())
+        try:
+            first.bind(("127.0.0.1", member.port))
+        except OSError:
+            continue               # somebody is already
+        return member
+
+
+def test_second_address(front, inner, opened, kept, log):
     """Of a name with two addresses the first is of nobody: the C library puts
     127.0.0.1 before the other one."""
-    member = inner(address="127.0.0.77")
+    member = second(inner, kept)
     log.expect(rf"RPX0531: 127\.0\.0\.1:{member.port}, an address of the "
                rf"member two\.example\.test:{member.port}")
     c = opened(front(*to(member.url(host="two.example.test"))))
@@ -136,13 +150,14 @@ def test_connect_takes_too_long(front, silent, opened, log, option, lines):
 @each_way
 @pytest.mark.parametrize("method,length", [("RPC_OUT_DATA", 76),
                                            ("RPC_OUT_DATA", 0)])
-def test_no_answer(front, double, opened, log, way, method, length):
+def test_no_answer(front, double, kept, log, way, method, length):
     """An OUT channel's answer is due at once, an echo request's as well."""
     log.expect("RPX0543: .*did not answer within ProxyTimeout")
     server = front(*to(double.url(), "", "ProxyTimeout 1"), **of_way(way))
-    c = opened(server)
+    c = kept(Packed(server.address()))
     c.request(method, "mbx:6001", length)
     c.send(bytes(length))
+    c.flush()                      # the body is in time
     taken = double.take()
     taken.request()
     assert c.head().status == 504
@@ -153,13 +168,14 @@ def test_no_answer(front, double, opened, log, way, method, length):
 @each_way
 @pytest.mark.parametrize("headers", [[], [message(1)]],
                          ids=["stream", "held"])
-def test_body_does_not_come(front, double, opened, way, headers):
+def test_body_does_not_come(front, double, kept, way, headers):
     """Which is not the inner proxy's fault: no warning."""
     server = front(*to(double.url(), "", "ProxyTimeout 1"), **of_way(way))
     mark = server.accesses.mark()
-    c = opened(server)
+    c = kept(Packed(server.address()))
     c.request("RPC_OUT_DATA", "mbx:6001", 76, headers)
     c.send(bytes(40))
+    c.flush()                      # so much is in time
     taken = double.take()
     taken.request()
     assert c.head().status == 408
@@ -175,7 +191,7 @@ def test_in_has_no_answer(front, double, opened, log, way):
     an open OUT channel. An OUT channel that was opened later has timed
     out."""
     log.expect("RPX0543: .*did not answer within ProxyTimeout")
-    server = front(*to(double.url(), "", "ProxyTimeout 1"), **of_way(way))
+    server = front(*to(double.url(), "", "ProxyTimeout 3"), **of_way(way))
     in_, out, late = (opened(server) for _ in range(3))
     in_.request("RPC_IN_DATA", "mbx:6001", GIB)
     there = double.take()

@@ -125,10 +125,10 @@ def in_open(c, double):
     return taken
 
 
-def push(sock):
-    """Until nobody takes any more."""
+def push(sock, patience=0.3):
+    """Until nobody takes any more, for so many seconds."""
     old = sock.gettimeout()
-    sock.settimeout(0.3)
+    sock.settimeout(patience)
     try:
         while True:
             sock.sendall(BLOCK)
@@ -293,7 +293,7 @@ def test_idle(front, double, log, way):
     """RpcProxyIdleTimeout, which every byte puts off."""
     log.expect("RPX054[23]: .*RpcProxyIdleTimeout")
     server = front(*passes(double.url()), **of_way(way),
-                   location=("RpcProxyIdleTimeout 1s",))
+                   location=("RpcProxyIdleTimeout 4s",))
     mark = server.accesses.mark()
     c, later = channel(server), channel(server)
     taken = out_open(c, double)

@@ -11,7 +11,7 @@ from front_inner import OUT_HEAD
 from rawclient import RawClient
 
 #: Seconds that mod_reqtimeout grants a body, where it is asked.
-BODY_TIMEOUT = 1
+BODY_TIMEOUT = 3
 #: What mod_proxy_http reads of a body before it connects.
 PREFETCH = 16384
 WAYS = ("stock", "best", "rpch")
@@ -106,7 +106,7 @@ def test_workers_held(server, client, way):
     """Ten virtual connections that are open and quiet: two workers each, or
     none."""
     server = server()
-    assert server.busy() == 0
+    env.wait_until(lambda: server.busy() == 0, "no worker at work")
     for _ in range(10):
         c = client(server, way)
         c.start_out()
