@@ -110,7 +110,7 @@ class Recyclings:
         for server in self.servers:
             server.wait_idle()
         try:
-            env.wait_until(lambda: self.seen() == want, "log lines", 5)
+            env.wait_until(lambda: self.seen() == want, "log lines", 30)
         except env.Timeout:
             raise AssertionError(f"the clients count {want}, the log "
                                  f"{self.seen()}") from None

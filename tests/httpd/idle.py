@@ -13,6 +13,8 @@ from httpd_conf import Conf
 #: Pings of 20 bytes each go unreported up to 1031 bytes; at the default
 #: interval of 60 s so many are more than half an hour.
 PINGS = 53
+#: Each Ping may be a little late, and that adds up.
+SILENCE = PINGS + 15
 KINDS = ("tcp", "http")
 
 
@@ -40,7 +42,7 @@ class Idlers:
             self.bulk[kind] = bulk.Client(
                 self.httpd.dir / f"rpch-client-{kind}", [self.httpd],
                 f"idle.{kind}:1", bytes=100000, ping_interval=1000,
-                idle=(PINGS + 3) * 1000)
+                idle=SILENCE * 1000)
             self.impacket[kind] = clients.impacket_idle(f"idle.{kind}", 1,
                                                         via)
             self.samba[kind] = samba.idle(f"dc.{kind}", 135, via)

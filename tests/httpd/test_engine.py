@@ -82,7 +82,7 @@ def stop_alone(server, live=0):
     ends just then, such as the status page's, may crash it."""
     env.wait_until(lambda: connection_count(server) == live, "no others", 20,
                    0.1)
-    server.stop()
+    server.stop(strict=True)
 
 
 def log_lines(server, pattern, mark=0):
@@ -193,7 +193,7 @@ def test_drain_under_load(own_httpd, fields, raw, mpm):
         env.wait_until(
             lambda: any("RpcProxyDrainTimeout" in line
                         for line in log_lines(server, "RPX0311: ")),
-            "the drain timer to end it", 15)
+            "the drain timer to end it", 30)
         for thread in threads:
             thread.join(15)
             assert not thread.is_alive()

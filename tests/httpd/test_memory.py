@@ -158,6 +158,7 @@ def test_memory_comes_back(running, tls, rpch_server):
                 client.open()
             most = private(pid) - before
         server.wait_idle()
+        # It is looked for once a minute at most.
         env.wait_until(lambda: private(pid) - before < most / 4,
-                       "memory to come back", timeout=60)
+                       "memory to come back", timeout=130)
         assert server.children() == [pid]

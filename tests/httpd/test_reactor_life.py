@@ -9,14 +9,15 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 import env
 import rawclient
 import rpc
-from engine_rig import (REQUEST, RESPONSE, connection_count, flood, holder,
-                        wait_still, wait_stuck)
+from engine_rig import (LISTEN, REQUEST, RESPONSE, connection_count, flood,
+                        holder, wait_still, wait_stuck)
 from httpd import OWNER
 from reactor_rig import gate, greeter_  # noqa: F401
 from reactor_rig import (NARROW, PORTS, QUIET, OwnHttpds,
@@ -186,12 +187,17 @@ def test_max_connections_per_child(own_httpd, raw, tls, log):
 
 
 def listening(pid):
-    """How many listening sockets a process has."""
-    listen = {line.split()[9] for name in ("tcp", "tcp6") for line in
-              open(f"/proc/{pid}/net/{name}").read().splitlines()[1:]
-              if line.split()[3] == "0A"}
+    """How many listening sockets a process has; one that has exited may still
+    be listed, and has none."""
+    try:
+        listen = {line.split()[9] for name in ("tcp", "tcp6") for line in
+                  Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]
+                  if line.split()[3] == LISTEN}
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return 0
     found = 0
-    for fd in os.listdir(f"/proc/{pid}/fd"):
+    for fd in fds:
         try:
             where = os.readlink(f"/proc/{pid}/fd/{fd}")
         except OSError:

@@ -98,6 +98,15 @@ def lines(server, mark, tag, *words):
             if tag in e and all(w in e for w in words)]
 
 
+def wait_lines(server, mark, n, tag, *words):
+    """Waits for the line that makes it n; there must not be more."""
+    env.wait_until(lambda: len(lines(server, mark, tag, *words)) >= n,
+                   f"{n} lines with {tag}")
+    found = lines(server, mark, tag, *words)
+    assert len(found) == n, found
+    return found
+
+
 @each_pair
 @pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
 def test_in_place(httpd, fields, recycler, tls, mpm, kind, secure):
@@ -169,10 +178,9 @@ def test_across_children(httpd, fields, recycler, mpm, kind):
     server.wait_idle()
     for tag in ("RPX0313", "RPX0314"):
         for way in ("IN", "OUT"):
-            assert len(lines(server, errors, tag, f"{way} channel")) == n
-    summary = lines(server, errors, "RPX0312")
-    assert len(summary) == 1
-    assert summary[0].count(f"{n} recycled") == 2, summary
+            wait_lines(server, errors, n, tag, f"{way} channel")
+    [summary] = wait_lines(server, errors, 1, "RPX0312")
+    assert summary.count(f"{n} recycled") == 2, summary
 
 
 @each_pair
@@ -215,8 +223,8 @@ def test_through_another_proxy(httpd, fields, recycler, kind):
     for server in (first, second):
         server.wait_idle()
         for way in ("IN", "OUT"):
-            assert len(lines(server, marks[server], "RPX0313",
-                             f"{way} channel")) == 3
+            wait_lines(server, marks[server], 3, "RPX0313",
+                       f"{way} channel")
 
 
 @pytest.mark.parametrize("kind", ["http", "own"])

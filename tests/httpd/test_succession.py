@@ -146,7 +146,7 @@ def test_successor_that_closes(httpd, fields, recycler, mpm, kind):
         client.until("IN_R2/A4")
         client.in_next.close()
         env.wait_until(lambda: len(lines(server, mark, "RPX0315")) == n,
-                       "the end of the successor in the log", 8)
+                       "the end of the successor in the log", 30)
         assert works(calls)
     assert client.recycle_in() == "IN_R2"
     assert works(calls)
@@ -162,7 +162,7 @@ def test_successor_that_closes_out(httpd, fields, recycler, kind):
     client.until("OUT_R2/A6")
     client.out_next.close()
     env.wait_until(lambda: len(lines(server, mark, "RPX0315")) == 1,
-                   "the end of the successor in the log", 8)
+                   "the end of the successor in the log", 30)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -262,7 +262,7 @@ def test_no_descriptor_stays(httpd, fields, recycler, mpm, kind):
         for channel in client.old:
             channel.close()
         env.wait_until(lambda: connection_count(server) == 2,
-                       "the predecessors to be gone", 10)
+                       "the predecessors to be gone", 30)
         return max(n for n, _ in server.resources().values())
     both(client, calls)
     before = settled()
@@ -277,7 +277,7 @@ def test_no_descriptor_stays(httpd, fields, recycler, mpm, kind):
     # Both channels may be in one child now, and were not: that is four
     # descriptors more. A leak would be one for each of 45 successions.
     env.wait_until(lambda: settled() <= before + 8,
-                   f"{before} descriptors or little more", 10)
+                   f"{before} descriptors or little more", 30)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -350,7 +350,7 @@ class Leaving:
             client.seen.clear()
             client.out_next.reset()
             env.wait_until(lambda: connection_count(server) == 2,
-                           "the successor to be gone", 10)
+                           "the successor to be gone", 30)
         raise AssertionError("all channels were always in one child")
 
     def switch(self):
@@ -405,7 +405,7 @@ def test_restart_while_leaving(httpd, fields, recycler, log, mpm, kind):
         state.switch()
         server.graceful()
         env.wait_until(lambda: not state.others & set(server.children()),
-                       "the old children to end", 10)
+                       "the old children to end", 20)
     finally:
         os.kill(state.stopped, signal.SIGCONT)
     client.cin.rest()

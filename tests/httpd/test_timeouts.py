@@ -126,7 +126,7 @@ def test_handshake_silent_server(httpd, backends, raw, strict, log, stage):
 @pytest.mark.parametrize("kind", KINDS)
 def test_idle(short, raw, kind):
     """Pings do not count as use; calls do."""
-    server = short("RpcProxyIdleTimeout 2s", "RpcProxyPingInterval 1s")
+    server = short("RpcProxyIdleTimeout 6s", "RpcProxyPingInterval 1s")
     idle, busy = (raw(server, f"echo.{kind}:1").open() for _ in range(2))
     idle.calls().add_one(1)
     calls = busy.calls()
@@ -304,7 +304,7 @@ def test_slow_names_block_nobody(httpd, backends, raw, log, deaf_dns):
     fields["routes"] += (
         f"hosts protocol=ncacn_ip_tcp to=mbx.example.test:{echo.tcp_port}",)
     server = httpd(mpm="event",
-                   location=("RpcProxyConnectTimeout 3s",), **fields)
+                   location=("RpcProxyConnectTimeout 8s",), **fields)
     waiting = raw(server, "deaf.example.org:1")
     waiting.start_out()
     assert waiting.cout.silent(0.5)
@@ -366,7 +366,7 @@ def test_stop_with_live_channels(httpds, scratch, certs, backends, raw, mpm,
         import os
         os.kill(server.process.pid, signal.SIGWINCH)
         server.process.popen.wait(30)
-    server.stop()
+    server.stop(strict=True)
     if mpm == "prefork" and signal_name == "stop":
         return      # prefork's children exit in the signal handler
     logged = [a for a in server.access_since(0) if a.channel in ("in", "out")]
