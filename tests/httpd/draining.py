@@ -39,7 +39,7 @@ class Gate:
 
     def close(self):
         self.closed = True
-        self.listener.close()
+        env.close_listener(self.listener)
         self.passing.set()
         for sock in self.sockets:
             try:

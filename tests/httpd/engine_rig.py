@@ -79,7 +79,7 @@ class Backend:
         self.connections[-1].shutdown(how)
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
         for sock in self.connections:
             try:
                 sock.shutdown(socket.SHUT_RDWR)

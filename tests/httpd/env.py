@@ -59,19 +59,29 @@ def accept_each(listener, take):
     threading.Thread(target=accept, daemon=True).start()
 
 
+def close_listener(listener):
+    """Ends accept_each as well: close() alone leaves its thread in accept(),
+    and with it a socket that listens and takes one more connection."""
+    try:
+        listener.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    listener.close()
+
+
 def in_thread(run, *args):
     """run(*args) in a thread that nobody waits for."""
     threading.Thread(target=run, args=args, daemon=True).start()
 
 
-def free_port(host="127.0.0.1", given=collections.deque(maxlen=64)):
-    """A port that the kernel says is free, and none of those given last: they
-    may not be bound yet. The namespace is ours alone, so that nobody takes it
+def free_port(given=collections.deque(maxlen=64)):
+    """A port that the kernel says is free at every address, and none of those
+    given last: they may not be bound yet. The namespace is ours alone, so that nobody takes it
     before it is used."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     while True:
-        with socket.socket(family) as s:
-            s.bind((host, 0))
+        with socket.socket(socket.AF_INET6) as s:
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            s.bind(("::", 0))
             port = s.getsockname()[1]
         if port not in given:
             given.append(port)

@@ -103,7 +103,7 @@ class Httpd:
             lambda: all(env.can_connect("127.0.0.1", p)
                         for p in self.ports.values()), timeout=60)
         env.wait_until(self.settled, "children with all their threads",
-                       interval=0.05)
+                       interval=0.03)
         return self
 
     def settled(self):
@@ -153,7 +153,23 @@ class Httpd:
                                                self.ports["http"]),
                        "the new generation to listen")
         env.wait_until(self.status, "the new generation to answer")
+        if self.conf.mpm != "prefork":
+            env.wait_until(lambda: not self._listens(old),
+                           "the old ones to accept no more")
         return old
+
+    def _listens(self, pids):
+        """Whether one of these children could still accept."""
+        mine = {f"socket:[{inode}]"
+                for _, state, inode in engine_rig.tcp_sockets(self)
+                if state == engine_rig.LISTEN}
+        held = set()
+        for pid in pids:
+            try:
+                held.update(_links(Path(f"/proc/{pid}/fd")))
+            except OSError:
+                pass                         # it has ended
+        return bool(mine & held)
 
     # Where it is.
 

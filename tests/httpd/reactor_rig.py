@@ -115,7 +115,7 @@ class Gate:
         return self.held[number - 1]
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
         self.reading.set()
         for held in self.held:
             try:

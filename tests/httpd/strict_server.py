@@ -218,7 +218,7 @@ class StrictServer:
                                      + "; ".join(self.violations))
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
         with self.lock:
             virtuals, legs = list(self.virtuals.values()), list(self.legs)
         for v in virtuals:

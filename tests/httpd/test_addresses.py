@@ -17,7 +17,7 @@ BUSY = "503 RPC Error: 6bb"
 @pytest.fixture
 def port():
     """Of the host that listens without an address."""
-    return env.free_port("::")
+    return env.free_port()
 
 
 @pytest.fixture

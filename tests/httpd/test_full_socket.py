@@ -129,7 +129,7 @@ class Slow:
 
     def close(self):
         self.reads.set()
-        self.listener.close()
+        env.close_listener(self.listener)
         self.server.close()
         self.client.close()
 

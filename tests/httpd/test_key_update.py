@@ -65,7 +65,7 @@ class Holding:
             self.held = None
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
 
 
 class Client(rawclient.Channel):

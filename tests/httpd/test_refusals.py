@@ -84,7 +84,7 @@ def test_error_after_the_response(httpd, backends, raw, strict, log, mpm,
                   plan={"C1": way})
     server = httpd(mpm=mpm, ports=("s:1",),
                    routes=(f"s:1 to=127.0.0.1:{back.port}",),
-                   location=("RpcProxyHandshakeTimeout 5s",))
+                   location=("RpcProxyHandshakeTimeout 20s",))
     log.expect("RPX0331: (IN|OUT) channel")
     client = raw(server, "s:1")
     if in_first:

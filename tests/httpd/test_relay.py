@@ -218,7 +218,7 @@ def stages(client):
 
 #: The two halves of an ncacn_http connection are joined by the server alone:
 #: when it is gone, or the window is closed, it is a timer that ends the other.
-SHORT = ("RpcProxyHandshakeTimeout 2s", "RpcProxyStallTimeout 2s")
+SHORT = ("RpcProxyHandshakeTimeout 10s", "RpcProxyStallTimeout 2s")
 
 STAGES = [name for name, _ in stages(rawclient.RawClient(None, None))]
 
@@ -229,7 +229,9 @@ def test_client_dies_at_every_stage(httpd, backends, raw, mpm, kind, log):
     """By close and by reset, of either channel: the other is closed, and
     nothing stays behind."""
     server = httpd(mpm=mpm, **backends.fields(location=SHORT))
-    log.allow("RPX0340")
+    # When OUT is over before IN is there, the server's word is all there is.
+    log.allow("RPX0340",
+              "RPX0331: IN channel .* closed the connection before CONN/B3")
     warm = raw(server, target(kind)).open()
     warm.calls().add_one(1)
     warm.close()
@@ -347,6 +349,7 @@ def test_tcp_server_that_misbehaves(httpd, raw, log, data):
     """A plain server cannot forge RTS PDUs to the client."""
     import socket
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(30)
     port = listener.getsockname()[1]
     server = httpd(mpm="event", ports=("t:1",), routes=(
         f"t:1 protocol=ncacn_ip_tcp to=127.0.0.1:{port}",))

@@ -120,7 +120,7 @@ def test_name_of_both_families(httpd, backends, echo6, raw, kind, family):
 @pytest.mark.parametrize("kind", ["tcp", "http"])
 def test_nobody_listens(httpd, raw, log, kind):
     """The log has the address as one writes it."""
-    port = env.free_port("::1")
+    port = env.free_port()
     server = httpd(ports=("six:1",), routes=(
         f"six protocol={PROTOCOL[kind]} to=[::1]:{port}",))
     log.expect(rf"RPX0330: .*\[::1\]:{port}")

@@ -152,7 +152,7 @@ class Greeter:
         assert self.ended.acquire(timeout=20)
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
         for sock in self.sockets:
             try:
                 sock.shutdown(socket.SHUT_RDWR)
