@@ -27,6 +27,14 @@ bool relay_conn_push(conn_rec *c)
         && !c->aborted;
 }
 
+const ap_filter_t *relay_conn_filter(const ap_filter_t *chain,
+                                     const ap_filter_rec_t *rec)
+{
+    while (chain && (rec == NULL || chain->frec != rec))
+        chain = chain->next;
+    return chain;
+}
+
 static void name_key(const relay_engine *e, const char *name, char *key)
 {
     apr_snprintf(key, KEY_SIZE, "relay-%s-%d", name, e->module_index);

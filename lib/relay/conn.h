@@ -4,6 +4,7 @@
 #define RELAY_CONN_H
 
 #include <httpd.h>
+#include <util_filter.h>
 
 #include "relay/engine.h"
 
@@ -14,6 +15,11 @@ int relay_conn_fd(conn_rec *c);
  * the MPM would, without waiting; c->data_in_output_filters says what is
  * left. False when the connection is broken. */
 bool relay_conn_push(conn_rec *c);
+
+/* The first filter of that kind in a chain; NULL when there is none, or rec is
+ * NULL. */
+const ap_filter_t *relay_conn_filter(const ap_filter_t *chain,
+                                     const ap_filter_rec_t *rec);
 
 /* What relay_conn_set hung under c by that name, for this engine; or NULL. */
 void *relay_conn_get(const relay_engine *e, conn_rec *c, const char *name);

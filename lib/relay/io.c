@@ -174,6 +174,7 @@ void relay_io_done(relay_io *io)
         io->c->aborted = 1;
     if (!io->async)
         apr_socket_timeout_set(io->socket, io->saved_timeout);
+    /* Whoever closes an inner connection tries to flush once. */
     if (!io->async || io->inner)
         relay_io_noflush_remove(io);
 }

@@ -4,6 +4,8 @@
 
 #include <util_filter.h>
 
+#include "relay/conn.h"
+
 /* What the core's filter may hold goes first. It says "nothing now" by an
  * empty brigade. */
 static apr_status_t from_core(relay_io *io, ap_filter_t *core,
@@ -49,22 +51,14 @@ static ap_filter_rec_t gulp_rec = {
     .ftype = AP_FTYPE_NETWORK - 1
 };
 
-static const ap_filter_t *find_tls(const conn_rec *c)
-{
-    const ap_filter_rec_t *tls = ap_get_input_filter_handle("SSL/TLS Filter");
-    const ap_filter_t *f = c->input_filters;
-    while (f && (tls == NULL || f->frec != tls))
-        f = f->next;
-    return f;
-}
-
 void relay_io_gulp_insert(relay_io *io)
 {
     ap_filter_rec_t *known[] = {
         ap_get_input_filter_handle("LOG_INPUT_OUTPUT"),
         ap_core_input_filter_handle
     };
-    const ap_filter_t *tls = find_tls(io->c);
+    const ap_filter_t *tls = relay_conn_filter(io->c->input_filters,
+        ap_get_input_filter_handle("SSL/TLS Filter"));
     if (io->below != NULL || tls == NULL
         || !relay_io_knows(io, tls->next, known, 2, "what TLS reads"))
         return;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * io_noflush.h - what TLS would have flushed is only written: a filter between
- * mod_ssl's and the core's takes FLUSH buckets away.
+ * io_noflush.h - what TLS would have flushed is written, and not waited for: a
+ * filter between mod_ssl's and the core's takes FLUSH buckets away.
  *
  * mod_ssl flushes where TLS speaks for itself: its answer to a KeyUpdate, its
- * close_notify. A flush waits for room in the socket, and a connection that
- * must not wait is given up by it, with all that the core's filter had kept.
- * Without one the record waits there like any other.
+ * alerts. A flush waits for room in the socket, and a connection that must not
+ * wait is given up by it, with all that the core's filter had kept. Without
+ * one the record goes out at once if it can, or waits there like any other.
  */
 #ifndef RELAY_IO_NOFLUSH_H
 #define RELAY_IO_NOFLUSH_H

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TLS has something to say itself while the socket is full to the brim: it
-waits for room like the data before it."""
+"""What TLS has to say itself, where httpd's connection must not wait: in a full
+socket it waits for room like the data before it, else it leaves at once."""
 
 import array
 import fcntl
 import socket
+import ssl
 import termios
 import threading
 from pathlib import Path
@@ -14,10 +15,11 @@ import pytest
 import env
 import rpc
 import rts
-from front_inner import CHUNKED_HEAD, chunk
+from front_inner import CHUNKED_HEAD, challenge, chunk
 from front_rig import Body, channel, passes
 from reactor_rig import (NARROW, QUIET, Gate, StrictTls, pdus,
                          workers)
+from test_front_pins import message
 from test_key_update import Client
 
 SIZE = 600
@@ -185,3 +187,31 @@ def test_key_updates(httpd, raw, tls, certs, gate, mpm):
     assert [client.recv_rpc() for _ in range(sent + 20)] == [PDU] * (sent + 20)
     client.close()
     slow.close()
+
+
+# ---- and where there is room ------------------------------------------------
+
+@pytest.mark.parametrize("mpm", ["event", "worker"])
+def test_alert(httpd, raw, tls, gate, mpm):
+    """A record that nobody has sent: TLS says so at once."""
+    server = httpd(**fields(gate, mpm))
+    client = raw(server, "gate:1", tls).open()
+    # past TLS: a record of application data
+    socket.socket.send(client.cin.sock, b"\x17\x03\x03\x00\x20" + bytes(32))
+    with pytest.raises(ssl.SSLError, match="BAD_RECORD_MAC"):
+        client.cin.sock.recv(1)
+    client.close()
+
+
+@pytest.mark.parametrize("mpm", ["event", "worker", "prefork"])
+def test_the_next_request_is_flushed(front, double, kept, tls, mpm):
+    """A connection that httpd has back behind a leg of NTLM is as before."""
+    server = front(*passes(double.url()), mpm=mpm)
+    c = kept(channel(server, tls))
+    c.request("RPC_IN_DATA", "mbx:6001", 0, [message(1)])
+    taken = double.take()
+    taken.whole()
+    taken.send(challenge("VFdP"))
+    assert c.response()[0].status == 401
+    c.request("GET", None, path="/index.html")
+    assert c.response()[0].status == 200
