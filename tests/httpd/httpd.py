@@ -159,14 +159,17 @@ class Httpd:
         return old
 
     def _listens(self, pids):
-        """Whether one of these children could still accept."""
+        """Whether one of these children could still accept; one that a test
+        has stopped will not."""
         mine = {f"socket:[{inode}]"
                 for _, state, inode in engine_rig.tcp_sockets(self)
                 if state == engine_rig.LISTEN}
         held = set()
         for pid in pids:
             try:
-                held.update(_links(Path(f"/proc/{pid}/fd")))
+                stat = Path(f"/proc/{pid}/stat").read_text()
+                if stat.rpartition(")")[2].split()[0] != "T":
+                    held.update(_links(Path(f"/proc/{pid}/fd")))
             except OSError:
                 pass                         # it has ended
         return bool(mine & held)
