@@ -423,7 +423,7 @@ def test_child_is_killed(own_httpd, fields, raw, log, mpm, target, half):
     client, (pid_in, pid_out) = open_apart(server, raw, target)
     assert client.calls().add_one(1) == 2
     victim = pid_in if half == "in" else pid_out
-    assert len(sockets_of(server, victim)) == 1
+    env.wait_until(lambda: len(sockets_of(server, victim)) == 1, "its socket")
     log.expect("RPX0302: ")
     os.kill(victim, signal.SIGKILL)
     survivor = client.cout if half == "in" else client.cin
