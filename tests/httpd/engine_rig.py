@@ -10,6 +10,7 @@ import socket
 import tempfile
 import termios
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -157,20 +158,25 @@ def send_until_full(channel, data=REQUEST * 10, most=1 << 30):
     return sent
 
 
+#: unsent, unread: bytes in its queues.
+TcpSocket = namedtuple("TcpSocket", "peer state inode unsent unread")
+
+
 def tcp_sockets(server):
-    """(port of the peer, state, inode) of each socket on server's ports that
-    the kernel lists and a process of httpd holds."""
+    """Each socket on server's ports that the kernel lists and a process of
+    httpd holds."""
     for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
         field = line.split()
         port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
         if port in server.ports.values() and field[9] != "0":
-            yield peer, field[3], field[9]
+            unsent, unread = (int(n, 16) for n in field[4].split(":"))
+            yield TcpSocket(peer, field[3], field[9], unsent, unread)
 
 
 def connections(server):
     """port of the client -> inode of httpd's socket, of each connection that
     a process of httpd holds."""
-    return {peer: inode for peer, _, inode in tcp_sockets(server) if peer}
+    return {s.peer: s.inode for s in tcp_sockets(server) if s.peer}
 
 
 def unlisted(server):
@@ -197,8 +203,8 @@ def closing(server):
     """True while a process of httpd has a connection that one side has
     closed."""
     return bool(unlisted(server)
-                or any(state not in (ESTABLISHED, LISTEN)
-                       for _, state, _ in tcp_sockets(server)))
+                or any(s.state not in (ESTABLISHED, LISTEN)
+                       for s in tcp_sockets(server)))
 
 
 def wait_closed(server):

@@ -76,8 +76,8 @@ def in_thread(run, *args):
 
 def free_port(given=collections.deque(maxlen=64)):
     """A port that the kernel says is free at every address, and none of those
-    given last: they may not be bound yet. The namespace is ours alone, so that nobody takes it
-    before it is used."""
+    given last: they may not be bound yet. The namespace is ours alone, so that
+    nobody takes it before it is used."""
     while True:
         with socket.socket(socket.AF_INET6) as s:
             s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)

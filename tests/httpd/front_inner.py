@@ -166,14 +166,10 @@ class Inner:
 
     def deafen(self):
         """Accepts no more; what is open stays so."""
-        self.listener.shutdown(socket.SHUT_RDWR)   # wakes accept()
-        self.listener.close()
+        env.close_listener(self.listener)
 
     def close(self):
-        try:
-            self.deafen()
-        except OSError:
-            pass                   # it was before
+        self.deafen()
         env.wait_until(self._no_threads, "the handlers to end")
         for taken in self.taken:
             taken.close()

@@ -161,9 +161,8 @@ class Httpd:
     def _listens(self, pids):
         """Whether one of these children could still accept; one that a test
         has stopped will not."""
-        mine = {f"socket:[{inode}]"
-                for _, state, inode in engine_rig.tcp_sockets(self)
-                if state == engine_rig.LISTEN}
+        mine = {f"socket:[{s.inode}]" for s in engine_rig.tcp_sockets(self)
+                if s.state == engine_rig.LISTEN}
         held = set()
         for pid in pids:
             try:

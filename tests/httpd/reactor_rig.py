@@ -17,7 +17,7 @@ import env
 import rawclient
 import rpc
 import rts
-from engine_rig import shares, wait_still
+from engine_rig import shares, tcp_sockets, wait_still
 from httpd import Httpd
 from httpd_conf import Conf
 from version1 import Greeter
@@ -244,15 +244,7 @@ def was_read(server, channel):
     """True when httpd has accepted the connection, and read all of it that
     came."""
     mine = channel.sock.getsockname()[1]
-    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
-        field = line.split()
-        port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
-        # In TIME-WAIT there may be another of that port, to the other one of
-        # httpd's.
-        if (port in server.ports.values() and peer == mine
-                and field[9] != "0" and field[4].endswith(":00000000")):
-            return True
-    return False
+    return any(s.peer == mine and not s.unread for s in tcp_sockets(server))
 
 
 def channel_lines(server, mark):

@@ -50,7 +50,7 @@ class TicketsLate:
         sock.close()
 
     def close(self):
-        self.listener.close()
+        env.close_listener(self.listener)
 
 
 @pytest.mark.parametrize("method,length,reply", [

@@ -8,13 +8,13 @@ import socket
 import ssl
 import termios
 import threading
-from pathlib import Path
 
 import pytest
 
 import env
 import rpc
 import rts
+from engine_rig import tcp_sockets
 from front_inner import CHUNKED_HEAD, challenge, chunk
 from front_rig import Body, channel, passes
 from reactor_rig import (NARROW, QUIET, Gate, StrictTls, pdus,
@@ -141,12 +141,7 @@ def waiting(sock, server):
     here = array.array("i", [0])
     fcntl.ioctl(sock, termios.FIONREAD, here)
     mine = sock.getsockname()[1]
-    for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]:
-        field = line.split()
-        port, peer = (int(a.split(":")[1], 16) for a in field[1:3])
-        if (port in server.ports.values() and peer == mine
-                and field[9] != "0"):
-            here[0] += int(field[4].split(":")[0], 16)
+    here[0] += sum(s.unsent for s in tcp_sockets(server) if s.peer == mine)
     return here[0]
 
 
