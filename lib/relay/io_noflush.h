@@ -13,8 +13,8 @@
 
 #include "relay/io.h"
 
-/* Puts the filter into the connection's chain, if mod_ssl is there. It needs
- * nothing of the io. */
+/* Puts the filter into the connection's chain, if mod_ssl is there. It may
+ * stay there behind the io. */
 void relay_io_noflush_insert(relay_io *io);
 
 /* Takes it out of the chain. */

@@ -133,6 +133,11 @@ static bool linger(relay_stream *s, rpch_msec now, struct pollfd *fds,
     return true;
 }
 
+static bool is_over(const relay_stream *s)
+{
+    return s->c->aborted || relay_engine_is_stopped(s->engine);
+}
+
 /* Whether output waits for the client, and may go on doing so. Else what waits
  * is dropped, and the end of the request, which may be behind it, is logged. */
 static bool waits_for_client(relay_stream *s, rpch_msec now,
@@ -141,8 +146,7 @@ static bool waits_for_client(relay_stream *s, rpch_msec now,
     conn_rec *c = s->c;
     if (!c->aborted && c->data_in_output_filters)
         push(c);
-    if (!c->aborted && c->data_in_output_filters && now < s->deadline
-        && !relay_engine_is_stopped(s->engine)) {
+    if (c->data_in_output_filters && now < s->deadline && !is_over(s)) {
         relay_want(fds, s->fd, POLLOUT);
         *at = s->deadline;
         return true;
@@ -152,11 +156,6 @@ static bool waits_for_client(relay_stream *s, rpch_msec now,
         push(c);
     }
     return false;
-}
-
-static bool is_over(const relay_stream *s)
-{
-    return s->c->aborted || relay_engine_is_stopped(s->engine);
 }
 
 static bool finish(relay_stream *s, rpch_msec now, struct pollfd *fds,
