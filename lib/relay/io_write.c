@@ -14,6 +14,8 @@
 #include <mod_core.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <util_filter.h>
 
@@ -99,34 +101,52 @@ static void cork(const relay_io *io, int on)
 #endif
 }
 
-/* Brigades of at most batch bytes. The filters copy what they keep. */
+/* The first len bytes at *v, and at further on in it, which move on behind
+ * them; in one piece, copied to room where they are not. */
+static const uint8_t *in_one(const struct iovec **v, size_t *at, size_t len,
+                             uint8_t *room)
+{
+    const uint8_t *first = (const uint8_t *)(*v)->iov_base + *at;
+    bool whole = (*v)->iov_len - *at >= len;
+    size_t done, part;
+    for (done = 0; done < len; done += part) {
+        part = (*v)->iov_len - *at;
+        part = part < len - done ? part : len - done;
+        if (!whole)
+            memcpy(room + done, (const uint8_t *)(*v)->iov_base + *at, part);
+        *at += part;
+        if (*at == (*v)->iov_len) {
+            *at = 0;
+            ++*v;
+        }
+    }
+    return whole ? first : room;
+}
+
+/* Brigades of at most batch bytes, each in one bucket: mod_ssl makes records of
+ * their own of each. The filters copy what they keep. */
 static long to_filters(relay_io *io, const struct iovec *v, int n)
 {
-    size_t room = io->batch, at = 0, len;
-    bool many = relay_sock_total(v, n) > RECORD;
+    size_t left = relay_sock_total(v, n), at = 0, len;
+    bool many = left > RECORD;
+    uint8_t *room = n > 1 ? malloc(left < io->batch ? left : io->batch) : NULL;
     long taken = 0;
-    int i = 0;
+    if (n > 1 && room == NULL)
+        io->gone = true;
     if (many)
         cork(io, 1);
-    while (i < n && !io->gone && !relay_io_blocked(io)) {
-        len = v[i].iov_len - at;
-        len = len < room ? len : room;
+    while (left > 0 && !io->gone && !relay_io_blocked(io)) {
+        len = left < io->batch ? left : io->batch;
         APR_BRIGADE_INSERT_TAIL(io->out, apr_bucket_transient_create(
-            (const char *)v[i].iov_base + at, len, io->c->bucket_alloc));
+            (const char *)in_one(&v, &at, len, room), len,
+            io->c->bucket_alloc));
+        pass(io);
         taken += (long)len;
-        at += len;
-        room -= len;
-        if (at == v[i].iov_len) {
-            at = 0;
-            i++;
-        }
-        if (room == 0 || i == n) {
-            pass(io);
-            room = io->batch;
-        }
+        left -= len;
     }
     if (many)
         cork(io, 0);
+    free(room);
     return io->gone ? -1 : taken;
 }
 

@@ -6,12 +6,14 @@ import array
 import fcntl
 import socket
 import ssl
+import struct
 import termios
 import threading
 
 import pytest
 
 import env
+import rawclient
 import rpc
 import rts
 from engine_rig import tcp_sockets
@@ -111,20 +113,22 @@ class Slow:
         self.server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reads = threading.Event()
         self.reads.set()
+        self.passed = bytearray()
         env.in_thread(self._serve)
 
     def _serve(self):
         self.client, _ = self.listener.accept()
         env.in_thread(self._pass, self.client, self.server)
-        self._pass(self.server, self.client, self.reads)
+        self._pass(self.server, self.client, self.passed)
 
-    @staticmethod
-    def _pass(from_, to, when=None):
+    def _pass(self, from_, to, passed=None):
         try:
             while data := from_.recv(65536):
+                if passed is not None:
+                    passed += data
                 to.sendall(data)
-                if when:
-                    when.wait()
+                if passed is not None:
+                    self.reads.wait()
             to.shutdown(socket.SHUT_WR)
         except OSError:
             pass
@@ -182,6 +186,34 @@ def test_key_updates(httpd, raw, tls, certs, gate, mpm):
     assert [client.recv_rpc() for _ in range(sent + 20)] == [PDU] * (sent + 20)
     client.close()
     slow.close()
+
+
+# ---- what waited ------------------------------------------------------------
+
+def records(stream):
+    """Bytes of each TLS record of data in a stream."""
+    at = 0
+    while at + 5 <= len(stream):
+        kind, _, size = struct.unpack_from(">BHH", stream, at)
+        at += 5 + size
+        if kind == 23:
+            yield size
+
+
+@pytest.mark.parametrize("mpm", ["event", "worker"])
+def test_records_are_full(httpd, raw, tls, gate, mpm):
+    """What waited for the client in blocks leaves in records as large as TLS
+    has them: each costs a call, and its receiver another."""
+    server = httpd(**fields(gate, mpm))
+    slow = Slow(("127.0.0.1", server.ports["https"]))
+    client = raw(server, "gate:1", tls, window=262144)
+    client.open(cout=rawclient.Channel(("127.0.0.1", slow.port), tls))
+    gate.last(1).send(BODY * 5)
+    assert [client.recv_rpc() for _ in PIECES * 5] == PIECES * 5
+    full = [n for n in records(slow.passed) if n > 16384]
+    client.close()
+    slow.close()
+    assert sum(full) > 2 * len(BODY)
 
 
 # ---- and where there is room ------------------------------------------------
