@@ -62,6 +62,13 @@ def pairs(text):
     return "\n".join([*lines[:at], *table, *rest])
 
 
+def without_front(text):
+    """A run's text without the lines of the front role, which has a part of
+    its own."""
+    return "\n".join(line for line in text.splitlines()
+                     if not line.startswith("| front-"))
+
+
 def insert(doc, measured, marks=(BEGIN, END)):
     """The document with what is between two marks replaced."""
     begin, end = marks
@@ -82,8 +89,8 @@ def main():
     options = parser.parse_args()
     try:
         texts = [(out / "table.md").read_text() for out in options.out]
-        if options.front:
-            texts = [pairs(text) for text in texts]
+        form = pairs if options.front else without_front
+        texts = [form(text) for text in texts]
         measured = "\n\n".join(text.strip() for text in texts)
         doc = insert(options.doc.read_text(), measured,
                      FRONT if options.front else (BEGIN, END))

@@ -105,6 +105,10 @@ class Rows(unittest.TestCase):
         with self.assertRaises(ValueError):
             report.insert("without marks", "new", report.FRONT)
 
+    def test_the_front_s_lines_are_in_its_own_part(self):
+        self.assertEqual(report.without_front("| bulk | 1 |\n| front-x | 2 |"
+                                              "\n\n- a note"),
+                         "| bulk | 1 |\n\n- a note")
 
     def test_the_front_s_table_has_both_peers_in_a_line(self):
         rows = [stats.Row("front-x", [2.0], [4.0], "h", at_most=1.2),
