@@ -8,9 +8,6 @@
 
 #include "relay/sock.h"
 
-/* TLS may have held back so much of a record that had not come in full. */
-#define RECORD 16384
-
 void relay_gulp_init(relay_gulp *g, int fd, relay_blocks *blocks)
 {
     memset(g, 0, sizeof(*g));
@@ -21,7 +18,8 @@ void relay_gulp_init(relay_gulp *g, int fd, relay_blocks *blocks)
 bool relay_gulp_begin(relay_gulp *g, size_t size)
 {
     g->scratch = malloc(RELAY_GULP);
-    g->room = size > 2 * RECORD ? size - RECORD : size;
+    /* TLS may have held back as much, of a record that had not come in full. */
+    g->room = size > 2 * RELAY_RECORD ? size - RELAY_RECORD : size;
     g->left = 0;
     g->dry = g->scratch == NULL;
     return g->scratch != NULL;

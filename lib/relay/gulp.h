@@ -15,6 +15,9 @@
  * 128 KiB, and the reader's buffer is there already. */
 #define RELAY_GULP 32768u
 
+/* Data in one TLS record, at most, bytes. */
+#define RELAY_RECORD 16384u
+
 /* All fields are its own. */
 typedef struct relay_gulp {
     int fd;

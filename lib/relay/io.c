@@ -45,6 +45,8 @@ static size_t batch_of(const server_rec *s)
     size_t batch = threshold - threshold / 4;
     if (threshold == 0 || batch > RELAY_IO_BATCH)
         return RELAY_IO_BATCH;
+    if (batch > RELAY_RECORD)
+        batch -= batch % RELAY_RECORD;
     return batch < 256 ? 256 : batch;
 }
 

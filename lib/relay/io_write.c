@@ -15,15 +15,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <util_filter.h>
 
 #include "relay/conn.h"
+#include "relay/pieces.h"
 #include "relay/sock.h"
-
-/* Bytes of a TLS record. */
-#define RECORD 16384
 
 /* The private metadata bucket. */
 static apr_status_t nudge_read(apr_bucket *b, const char **str,
@@ -101,48 +98,27 @@ static void cork(const relay_io *io, int on)
 #endif
 }
 
-/* The first len bytes at *v, and at further on in it, which move on behind
- * them; in one piece, copied to room where they are not. */
-static const uint8_t *in_one(const struct iovec **v, size_t *at, size_t len,
-                             uint8_t *room)
-{
-    const uint8_t *first = (const uint8_t *)(*v)->iov_base + *at;
-    bool whole = (*v)->iov_len - *at >= len;
-    size_t done, part;
-    for (done = 0; done < len; done += part) {
-        part = (*v)->iov_len - *at;
-        part = part < len - done ? part : len - done;
-        if (!whole)
-            memcpy(room + done, (const uint8_t *)(*v)->iov_base + *at, part);
-        *at += part;
-        if (*at == (*v)->iov_len) {
-            *at = 0;
-            ++*v;
-        }
-    }
-    return whole ? first : room;
-}
-
 /* Brigades of at most batch bytes, each in one bucket: mod_ssl makes records of
- * their own of each. The filters copy what they keep. */
+ * its own of each. The filters copy what they keep. */
 static long to_filters(relay_io *io, const struct iovec *v, int n)
 {
-    size_t left = relay_sock_total(v, n), at = 0, len;
-    bool many = left > RECORD;
+    relay_place p = relay_place_first(v, n);
+    size_t left = relay_sock_total(v, n), len;
     uint8_t *room = n > 1 ? malloc(left < io->batch ? left : io->batch) : NULL;
+    bool many = left > RELAY_RECORD;
     long taken = 0;
-    if (n > 1 && room == NULL)
-        io->gone = true;
     if (many)
         cork(io, 1);
-    while (left > 0 && !io->gone && !relay_io_blocked(io)) {
+    for (; left > 0 && !io->gone && !relay_io_blocked(io); left -= len) {
         len = left < io->batch ? left : io->batch;
+        if (room == NULL && len > relay_place_here(&p))
+            len = relay_place_here(&p);
         APR_BRIGADE_INSERT_TAIL(io->out, apr_bucket_transient_create(
-            (const char *)in_one(&v, &at, len, room), len,
+            (const char *)relay_place_whole(p, len, room), len,
             io->c->bucket_alloc));
         pass(io);
+        relay_place_move(&p, len);
         taken += (long)len;
-        left -= len;
     }
     if (many)
         cork(io, 0);

@@ -23,6 +23,7 @@
 #include <string.h>
 
 #include "relay/call.h"
+#include "relay/pieces.h"
 
 /* Pieces and PDUs of one load. */
 #define LOAD_PIECES 48
@@ -110,44 +111,11 @@ static void look(const relay_writer *w, load *l)
     l->lane = 0;
 }
 
-/* A place within the pieces of a load. */
-typedef struct place {
-    const load *l;
-    int i;
-    size_t at; /* in piece i */
-} place;
-
-static void move_on(place *p, size_t n)
-{
-    p->at += n;
-    while (p->i < p->l->n && p->at >= p->l->v[p->i].iov_len)
-        p->at -= p->l->v[p->i++].iov_len;
-}
-
-/* The n bytes at p, of which there are enough, in one piece: there or in
- * out. */
-static const uint8_t *whole(place p, uint8_t *out, size_t n)
-{
-    const uint8_t *piece = p.l->v[p.i].iov_base;
-    size_t here, done = 0;
-    if (p.l->v[p.i].iov_len - p.at >= n)
-        return piece + p.at;
-    while (done < n) {
-        piece = p.l->v[p.i].iov_base;
-        here = p.l->v[p.i].iov_len - p.at;
-        here = here < n - done ? here : n - done;
-        memcpy(out + done, piece + p.at, here);
-        done += here;
-        move_on(&p, here);
-    }
-    return out;
-}
-
 /* The PDU at p, of which there are at least as many bytes as a header has. */
-static int read_header(place p, uint32_t *len, bool *answer)
+static int read_header(relay_place p, uint32_t *len, bool *answer)
 {
     uint8_t room[RPCH_PDU_HEADER_SIZE];
-    const uint8_t *head = whole(p, room, sizeof(room));
+    const uint8_t *head = relay_place_whole(p, sizeof(room), room);
     const char *reason;
     rpch_pdu pdu;
     if (rpch_pdu_parse(head, sizeof(room), &pdu, &reason) != RPCH_OK)
@@ -167,7 +135,7 @@ static int no_header(relay_writer *w)
  * false when it may not. */
 static bool begin_pdu(relay_writer *w, const load *l, int *status)
 {
-    place first = { l, 0, 0 };
+    relay_place first = relay_place_first(l->v, l->n);
     uint32_t len;
     if (l->bytes < RPCH_PDU_HEADER_SIZE)
         return false;
@@ -202,21 +170,22 @@ static void cut(load *l, size_t n)
 static void insert_lane(const relay_writer *w, load *l)
 {
     struct iovec lane;
-    place p = { l, 0, 0 };
-    int i, more;
+    relay_place p = relay_place_first(l->v, l->n);
+    int i, more, where;
     lane.iov_base = (void *)(uintptr_t)lane_buf(w, &lane.iov_len);
     if (lane.iov_len == 0 || l->bytes < w->left)
         return;
-    move_on(&p, w->left);
+    relay_place_move(&p, w->left);
+    where = (int)(p.v - l->v);
     more = p.at > 0 ? 2 : 1;
-    for (i = l->n - 1; i >= p.i; i--)
+    for (i = l->n - 1; i >= where; i--)
         l->v[i + more] = l->v[i];
     if (p.at > 0) {
-        l->v[p.i + 2].iov_base = (uint8_t *)l->v[p.i].iov_base + p.at;
-        l->v[p.i + 2].iov_len -= p.at;
-        l->v[p.i++].iov_len = p.at;
+        l->v[where + 2].iov_base = (uint8_t *)l->v[where].iov_base + p.at;
+        l->v[where + 2].iov_len -= p.at;
+        l->v[where++].iov_len = p.at;
     }
-    l->v[p.i] = lane;
+    l->v[where] = lane;
     l->n += more;
     l->lane = lane.iov_len;
     l->bytes += lane.iov_len;
@@ -229,11 +198,11 @@ static int choose(relay_writer *w, load *l)
 {
     size_t lane, at = w->left;
     uint32_t len, ahead = 0;
-    place p = { l, 0, 0 };
+    relay_place p = relay_place_first(l->v, l->n);
     bool answer, more = relay_half_is_steady(w->half)
                      || lane_buf(w, &lane) == NULL;
-    for (move_on(&p, at); more && l->pdus < LOAD_PDUS
-         && at + RPCH_PDU_HEADER_SIZE <= l->bytes; move_on(&p, len)) {
+    for (relay_place_move(&p, at); more && l->pdus < LOAD_PDUS
+         && at + RPCH_PDU_HEADER_SIZE <= l->bytes; relay_place_move(&p, len)) {
         if (read_header(p, &len, &answer) != RPCH_OK)
             return no_header(w);
         if (!relay_half_may_follow(w->half, ahead, len))

@@ -25,9 +25,9 @@ HTTPD = re.compile(r"^(?:httpd|http_\w+|util_\w+|ap_\w+|mod_\w+|mpm_common|"
                    r"scoreboard|unixd)\.h$")
 # The nouns of lib/relay that know no httpd; everything else there does.
 CORE = {"addr", "broker", "call", "chunks", "clock", "connector", "drain",
-        "gulp", "half", "head", "leg", "link", "msg", "pipe", "poller",
-        "registry", "resolver", "room", "sendq", "sock", "table", "thread",
-        "timers", "trim", "waker", "writer"}
+        "gulp", "half", "head", "leg", "link", "msg", "pieces", "pipe",
+        "poller", "registry", "resolver", "room", "sendq", "sock", "table",
+        "thread", "timers", "trim", "waker", "writer"}
 # The nouns of lib/rpcproxy that know no httpd.
 PLAIN = {"advice", "portlist", "route", "setting", "value"}
 # The same of lib/front.
