@@ -43,7 +43,7 @@ static void *service(void *baton)
         if (reaped > 0 && !__atomic_load_n(&e->stopping, __ATOMIC_ACQUIRE))
             RELAY_SLOG(e, APLOG_WARNING, 0, e->server, "RPX0302: %u channels "
                        "of child processes that died were taken back", reaped);
-        relay_heap_look(&heap, relay_room_left(&e->room));
+        relay_heap_look(&heap, relay_room_changes(&e->room));
     }
     __atomic_store_n(&e->parked, 1, __ATOMIC_RELEASE);
     for (;;)

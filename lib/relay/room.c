@@ -99,9 +99,10 @@ void relay_room_leave(relay_room *room, relay_seat *seat)
     __atomic_add_fetch(&room->left, 1, __ATOMIC_RELAXED);
 }
 
-unsigned relay_room_left(const relay_room *room)
+unsigned relay_room_changes(const relay_room *room)
 {
-    return __atomic_load_n(&room->left, __ATOMIC_RELAXED);
+    return __atomic_load_n(&room->taken, __ATOMIC_RELAXED)
+        + 2 * __atomic_load_n(&room->left, __ATOMIC_RELAXED);
 }
 
 bool relay_room_tell(relay_room *room, rpch_msec now, unsigned *untold)

@@ -77,9 +77,9 @@ void relay_room_heard(relay_room *room, relay_seat *seat);
 /* Gives a seat back; heard or not. */
 void relay_room_leave(relay_room *room, relay_seat *seat);
 
-/* How many seats were given back since the beginning, those that were refused
- * included; wraps. Any thread. */
-unsigned relay_room_left(const relay_room *room);
+/* How many seats were taken and given back since the beginning, together,
+ * those that were refused included; wraps. Any thread. */
+unsigned relay_room_changes(const relay_room *room);
 
 /* Counts a refusal; true when it is to be told, with the number of those that
  * were not told since the last one in *untold. now: of relay_now(). */

@@ -10,7 +10,8 @@
  * glibc's heaps give back what is free at their end, and by themselves
  * nothing else. A connection is allocated in the heap of the worker that
  * accepted it and ends when it likes, so a child that once had thousands keeps
- * two thirds of their memory. malloc_trim gives back every free page, but
+ * two thirds of their memory; and where one has begun, there is what its TLS
+ * handshake needed. malloc_trim gives back every free page, but
  * holds the lock of each heap meanwhile: it is for a quiet moment.
  */
 #include "relay/trim.h"
@@ -28,8 +29,9 @@
 #define BLOCKS 6
 /* apr_pools.c's smallest block. */
 #define BLOCK_SIZE 8192
-/* Fewer ended channels than that leave nothing worth looking for. */
-#define HEAP_ENDED 64
+/* Fewer beginnings and ends of channels than that leave nothing worth looking
+ * for. */
+#define HEAP_CHANGES 128
 /* Between two trims, ms, and how many times as long as a trim took. */
 #define HEAP_MSEC 60000
 #define HEAP_FACTOR 1000
@@ -56,7 +58,7 @@ void relay_trim(apr_pool_t *pool, apr_size_t keep)
     apr_allocator_max_free_set(a, keep);
 }
 
-bool relay_heap_is_due(relay_heap *h, unsigned ended, uint64_t cpu,
+bool relay_heap_is_due(relay_heap *h, unsigned changes, uint64_t cpu,
                        rpch_msec now)
 {
     uint64_t since = now - h->looked, used = cpu - h->cpu;
@@ -66,32 +68,32 @@ bool relay_heap_is_due(relay_heap *h, unsigned ended, uint64_t cpu,
     h->looked = now;
     h->cpu = cpu;
     return !first && used * QUIET_PART < since * 1000 && now >= h->next
-        && ended - h->ended >= HEAP_ENDED;
+        && changes - h->changes >= HEAP_CHANGES;
 }
 
-void relay_heap_trimmed(relay_heap *h, unsigned ended, rpch_msec took,
+void relay_heap_trimmed(relay_heap *h, unsigned changes, rpch_msec took,
                         rpch_msec now)
 {
     rpch_msec pause = took * HEAP_FACTOR;
-    h->ended = ended;
+    h->changes = changes;
     h->next = now + (pause > HEAP_MSEC ? pause : HEAP_MSEC);
 }
 
 #ifdef __GLIBC__
-void relay_heap_look(relay_heap *h, unsigned ended)
+void relay_heap_look(relay_heap *h, unsigned changes)
 {
     struct timespec cpu = { 0, 0 };
     rpch_msec now = relay_now(), done;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    if (!relay_heap_is_due(h, ended, (uint64_t)cpu.tv_sec * 1000000
+    if (!relay_heap_is_due(h, changes, (uint64_t)cpu.tv_sec * 1000000
                            + (uint64_t)cpu.tv_nsec / 1000, now))
         return;
     malloc_trim(0);
     done = relay_now();
-    relay_heap_trimmed(h, ended, done - now, done);
+    relay_heap_trimmed(h, changes, done - now, done);
 }
 #else
-void relay_heap_look(relay_heap *h, unsigned ended)
+void relay_heap_look(relay_heap *h, unsigned changes)
 {
 }
 #endif

@@ -65,6 +65,23 @@ START_TEST(test_room_number)
 }
 END_TEST
 
+/* One that is refused has come and gone. */
+START_TEST(test_room_changes)
+{
+    relay_seat seats[2];
+    relay_room_init(&room, 1, 1024, 1);
+    seats[0] = seats[1] = seat_of(1, 1);
+    ck_assert_uint_eq(relay_room_changes(&room), 0);
+    ck_assert_int_eq(relay_room_take(&room, &seats[0], 10), RELAY_ROOM_OK);
+    ck_assert_uint_eq(relay_room_changes(&room), 1);
+    ck_assert_int_eq(relay_room_take(&room, &seats[1], 10),
+                     RELAY_ROOM_CHANNELS);
+    ck_assert_uint_eq(relay_room_changes(&room), 3);
+    relay_room_leave(&room, &seats[0]);
+    ck_assert_uint_eq(relay_room_changes(&room), 4);
+}
+END_TEST
+
 /* 1024: an eighth is httpd's, so 896 are left, for 448 native channels. */
 START_TEST(test_room_descriptors)
 {
@@ -223,6 +240,7 @@ int main(void)
     TCase *tc = tcase_create("seats");
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_room_number);
+    tcase_add_test(tc, test_room_changes);
     tcase_add_test(tc, test_room_descriptors);
     tcase_add_test(tc, test_room_ceiling);
     tcase_add_test(tc, test_room_reserve);
