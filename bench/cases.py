@@ -53,7 +53,6 @@ FULL = Plan(name="full", rounds=7, other_rounds=3, other_connections=(1, 64),
             bulk_bytes=1_000_000_000, call_rounds=9, call_seconds=2,
             call_many=Plan.call_sizes, call_many_rounds=3, setup_seconds=4,
             setup_rounds=5, front_rounds=7, front_idle_rounds=3,
-            idle_connections=1500,
             idle_seconds=10, growth=(100, 1000, 10000), growth_seconds=20,
             get_seconds=10, many=12500, shares=())
 

@@ -22,13 +22,6 @@ FRONT = ("<!-- front: written by bench/report.py --front from bench/out -->",
          "<!-- end of the front's -->")
 
 
-def read_summary(text):
-    """case -> (ours, reference, reference's name, ratio), as written."""
-    lines = text.splitlines()[1:]
-    return {cells[0]: tuple(cells[1:])
-            for cells in (line.split("\t") for line in lines)}
-
-
 #: Of the front role: one line for both peers.
 FRONT_HEAD = ("case", "front", "spread", "HAProxy", "spread", "ratio",
               "mod_proxy_http", "spread", "ratio")

@@ -83,11 +83,6 @@ class Rows(unittest.TestCase):
                          ["case\tours\treference\treference-name\tratio",
                           "a\t2\t4\tb\t0.5", "c\t1.5\t-\t-\t-"])
 
-    def test_summary_is_read_again(self):
-        rows = [stats.Row("a", [2.0], [4.0], "b")]
-        self.assertEqual(report.read_summary(stats.summary(rows)),
-                         {"a": ("2", "4", "b", "0.5")})
-
     def test_tables_have_equal_lines(self):
         rows = [stats.Row("a", [2.0, 4.0], [4.0, 4.0], "b", at_most=1)]
         lines = stats.markdown(rows).splitlines()
