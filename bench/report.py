@@ -6,8 +6,8 @@ them is written by hand.
 
     bench/report.py [--front] [--out bench/out ...] [--doc docs/performance.md]
 
---front: the part of the front role (bench.py --only front), which has marks
-of its own, and both peers in one line. Several folders: the tables of several runs, one after the other.
+--front: the part of the front role, which has marks of its own, and both peers
+in one line; without it the front role is left out. Several folders: the tables of several runs, one after the other.
 """
 
 import argparse

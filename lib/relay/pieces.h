@@ -24,8 +24,8 @@ void relay_place_move(relay_place *p, size_t n);
 /* How many bytes at p lie in one piece; 0 at the end. */
 size_t relay_place_here(const relay_place *p);
 
-/* The n bytes at p, of which there are enough, in one piece: where they are,
- * or copied to out, which has room for n. */
+/* The n bytes at p, one at least and all of them there, in one piece: where
+ * they are, or copied to out, which has room for n. */
 const uint8_t *relay_place_whole(relay_place p, size_t n, uint8_t *out);
 
 #endif

@@ -67,6 +67,7 @@ relay_room_result relay_room_take(relay_room *room, relay_seat *seat, int fd)
     unsigned taken = __atomic_add_fetch(&room->taken, 1, __ATOMIC_RELAXED);
     uint64_t files = __atomic_add_fetch(&room->promised, seat->files,
                                         __ATOMIC_RELAXED);
+    __atomic_add_fetch(&room->changes, 1, __ATOMIC_RELAXED);
     seat->silent = true;
     count(room, seat, 1);
     if (room->max && taken > room->max)
@@ -96,13 +97,12 @@ void relay_room_leave(relay_room *room, relay_seat *seat)
     relay_room_heard(room, seat);
     __atomic_sub_fetch(&room->promised, seat->files, __ATOMIC_RELAXED);
     __atomic_sub_fetch(&room->taken, 1, __ATOMIC_RELAXED);
-    __atomic_add_fetch(&room->left, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&room->changes, 1, __ATOMIC_RELAXED);
 }
 
 unsigned relay_room_changes(const relay_room *room)
 {
-    return __atomic_load_n(&room->taken, __ATOMIC_RELAXED)
-        + 2 * __atomic_load_n(&room->left, __ATOMIC_RELAXED);
+    return __atomic_load_n(&room->changes, __ATOMIC_RELAXED);
 }
 
 bool relay_room_tell(relay_room *room, rpch_msec now, unsigned *untold)

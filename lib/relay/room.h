@@ -28,7 +28,7 @@ typedef struct relay_room {
     uint64_t files;    /* descriptors that channels may have together */
     uint64_t ceiling;  /* descriptors from this number on are httpd's own */
     unsigned taken;    /* atomic: channels */
-    unsigned left;     /* atomic: channels that have ended, in all */
+    unsigned changes;  /* atomic: how often a seat was taken or given back */
     uint64_t promised; /* atomic: their descriptors, those to come included */
     /* atomic: silent requests by user (0) and by address (1), each counted in
      * two places that its hash chooses; the smaller one is believed. */

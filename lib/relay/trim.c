@@ -10,7 +10,7 @@
  * glibc's heaps give back what is free at their end, and by themselves
  * nothing else. A connection is allocated in the heap of the worker that
  * accepted it and ends when it likes, so a child that once had thousands keeps
- * two thirds of their memory; and where one has begun, there is what its TLS
+ * a third of their memory; and where one has begun, there is what its TLS
  * handshake needed. malloc_trim gives back every free page, but
  * holds the lock of each heap meanwhile: it is for a quiet moment.
  */
@@ -31,7 +31,7 @@
 #define BLOCK_SIZE 8192
 /* Fewer beginnings and ends of channels than that leave nothing worth looking
  * for. */
-#define HEAP_CHANGES 128
+#define HEAP_CHANGES 64
 /* Between two trims, ms, and how many times as long as a trim took. */
 #define HEAP_MSEC 60000
 #define HEAP_FACTOR 1000

@@ -37,14 +37,14 @@ def gate():
     g.close()
 
 
-def fields(gate, mpm="event"):
+def fields(gate, mpm="event", more=()):
     threads = 4 if mpm == "event" else 8
     return {"mpm": mpm, "children": 1, "threads": threads,
             "ports": ("gate:1",),
             "routes": ("gate protocol=ncacn_ip_tcp "
                        f"to=127.0.0.1:{gate.port}",),
             "location": QUIET,
-            "server": (*NARROW, *(workers(1, threads, threads)
+            "server": (*NARROW, *more, *(workers(1, threads, threads)
                                   if mpm == "event" else ()))}
 
 
@@ -205,11 +205,14 @@ def full(slow):
     return sum(n for n in records(slow.passed) if n > 16384)
 
 
+#: Of 30,000 bytes what is passed on at a time is less than two records.
+@pytest.mark.parametrize("more", [(), ("FlushMaxThreshold 30000",)],
+                         ids=["", "low"])
 @pytest.mark.parametrize("mpm", ["event", "worker"])
-def test_records_are_full(httpd, raw, tls, gate, mpm):
+def test_records_are_full(httpd, raw, tls, gate, mpm, more):
     """What waited for the client in blocks leaves in records as large as TLS
     has them: each costs a call, and its receiver another."""
-    server = httpd(**fields(gate, mpm))
+    server = httpd(**fields(gate, mpm, more))
     slow = Slow(("127.0.0.1", server.ports["https"]))
     client = raw(server, "gate:1", tls, window=262144)
     client.open(cout=rawclient.Channel(("127.0.0.1", slow.port), tls))
