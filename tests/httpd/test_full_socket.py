@@ -17,7 +17,7 @@ import rawclient
 import rpc
 import rts
 from engine_rig import tcp_sockets
-from front_inner import CHUNKED_HEAD, challenge, chunk
+from front_inner import CHUNKED_HEAD, OUT_HEAD, challenge, chunk
 from front_rig import Body, channel, passes
 from reactor_rig import (NARROW, QUIET, Gate, StrictTls, pdus,
                          workers)
@@ -225,15 +225,17 @@ def test_records_are_full(httpd, raw, tls, gate, mpm, more):
 
 @pytest.mark.parametrize("mpm", ["event", "worker"])
 def test_records_of_a_front_are_full(front, double, kept, tls, mpm):
+    """As large as its inner proxy's body lets them be: that of a chunked one
+    leaves chunk by chunk."""
     server = front(*passes(double.url()), mpm=mpm, server=NARROW)
     slow = Slow(server.address(True))
     c = kept(rawclient.Channel(("127.0.0.1", slow.port), tls))
     c.request("RPC_OUT_DATA", "mbx:6001", 0)
     taken = double.take()
     taken.request()
-    taken.send(CHUNKED_HEAD)
+    taken.send(OUT_HEAD)
     body = Body(c, c.head())
-    env.in_thread(taken.send, b"".join(map(chunk, PIECES * 5)))
+    env.in_thread(taken.send, BODY * 5)
     assert body.exactly(5 * len(BODY)) == BODY * 5
     assert full(slow) > len(BODY)
     slow.close()
